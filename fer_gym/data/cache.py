@@ -1,0 +1,158 @@
+"""The decoded cache: arrays built once from a source, then memory-mapped.
+
+An entry is a directory of `.npy` files whose name holds a digest of its source and of how it was decoded. It
+is built in a temporary directory beside its place and renamed into it, so an entry is either whole or absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_gym.errors import DatasetError
+
+#: Part of every key: raise it when what loaders write changes.
+FORMAT = 1
+_TEMPORARY = ".building-"
+_STALE_SECONDS = 24 * 3600.0
+
+
+def folder() -> Path:
+    """The cache folder: `FER_GYM_CACHE`, else `fer-gym` in `XDG_CACHE_HOME` or `~/.cache`."""
+    if named := os.environ.get("FER_GYM_CACHE"):
+        return Path(named).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "fer-gym"
+
+
+def file_key(path: Path) -> dict[str, Any]:
+    """What identifies a file without reading it: its resolved path, size and time of change."""
+    status = path.stat()
+    return {"path": str(path.resolve()), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def folder_key(root: Path, files: Iterable[Path]) -> dict[str, Any]:
+    """What identifies files of a folder without reading them: a digest over their names, sizes and times."""
+    digest = hashlib.sha256()
+    for path in files:
+        status = path.stat()
+        digest.update(
+            f"{path.relative_to(root).as_posix()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode()
+        )
+    return {"path": str(root.resolve()), "listing": digest.hexdigest()}
+
+
+def cached(name: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> dict[str, NDArray[Any]]:
+    """The arrays of one cache entry, built first if it does not exist.
+
+    Args:
+        name: the data set's name, which begins the entry's.
+        key: all that decides the arrays, as JSON values (`file_key`, options, seeds, ...).
+        build: writes the arrays into the (empty) directory it is given, as `NAME.npy`. If it raises, nothing
+            stays.
+
+    Returns:
+        NAME to array; read-only views of memory maps.
+
+    Raises:
+        DatasetError: if the cache folder cannot be written to, or an entry was damaged.
+    """
+    text = json.dumps({"loader": name, "format": FORMAT, **key}, sort_keys=True)
+    entry = folder() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+    if not entry.is_dir():
+        _build(entry, text, build)
+    try:
+        # The view drops the memmap subclass, whose scalars and pickles surprise, and keeps the map.
+        return {
+            p.stem: np.asarray(np.load(p, mmap_mode="r", allow_pickle=False)) for p in entry.glob("*.npy")
+        }
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"{entry}: damaged cache entry ({error}); delete this folder, it is rebuilt"
+        ) from error
+
+
+def _build(entry: Path, key: str, build: Callable[[Path], None]) -> None:
+    """Build `entry` in a temporary sibling and rename it; if another process was first, use its entry."""
+    prefix = f"{_TEMPORARY}{platform.node()}-{os.getpid()}-"
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(entry.parent)
+        temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=entry.parent))
+    except OSError as error:
+        raise DatasetError(
+            f"{entry.parent}: cannot write to the cache folder ({error}); set FER_GYM_CACHE to another folder"
+        ) from error
+    try:
+        build(temporary)
+        (temporary / "key.json").write_text(key + "\n", encoding="utf-8")
+        try:
+            temporary.rename(entry)
+        except OSError:
+            if not entry.is_dir():
+                raise
+    finally:
+        # After the rename there is nothing here: this is for errors, Ctrl-C and the slower of two builders.
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_stale(parent: Path) -> None:
+    """Remove what killed builders left: their process is gone, or a day has passed."""
+    for path in parent.glob(f"{_TEMPORARY}*"):
+        host, pid, _ = path.name.removeprefix(_TEMPORARY).rsplit("-", 2)
+        with contextlib.suppress(FileNotFoundError):
+            if (
+                host == platform.node() and not _alive(int(pid))
+            ) or time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process of this machine runs; True where one cannot ask (on Windows, signal 0 ends it)."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show progress on stderr: a bar on a terminal with rich installed, a line at start and end elsewhere.
+
+    Args:
+        what: what is being done, such as "decoding fer2013.zip".
+        total: how many times the function that it yields is going to be called.
+    """
+    if sys.stderr.isatty():
+        try:
+            from rich.console import Console
+            from rich.progress import Progress
+        except ImportError:
+            pass
+        else:
+            with Progress(console=Console(stderr=True)) as bar:
+                task = bar.add_task(what, total=total)
+                yield lambda: bar.advance(task)
+            return
+    print(f"fer-gym: {what} ({total:,})", file=sys.stderr, flush=True)
+    start = time.monotonic()
+    yield lambda: None
+    print(f"fer-gym: {what} took {time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)
