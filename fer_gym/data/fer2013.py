@@ -1,0 +1,362 @@
+"""FER2013: 35,887 grey faces of 48x48 pixels in seven classes, in each of the forms it is handed round in.
+
+- `fer2013.csv` (columns emotion, pixels, Usage) or `icml_face_data.csv` (emotion, Usage, pixels);
+- a folder with train/CLASS/Training_*.jpg and test/CLASS/{PublicTest,PrivateTest}_*.jpg, or a zip of it.
+
+The official splits: Training is the training split, PublicTest the validation split, PrivateTest the test
+split.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_gym.data import cache, ferplus, images
+from fer_gym.data.splits import Split, Splits
+from fer_gym.errors import DatasetError
+
+CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+#: FER2013's word for a split, and ours.
+USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
+SHAPE = (1, 48, 48)
+FORMS = (
+    "fer2013.csv, icml_face_data.csv, fer2013.zip, or a folder that holds one of these or train/ and test/ "
+    "with a folder per class"
+)
+_COLUMNS = ("emotion", "pixels", "Usage")
+_FOLDERS = ("train", "test")
+_PIXELS = SHAPE[1] * SHAPE[2]
+
+# Limits of a zip, far above the real set's: 35,887 members of at most 2,483 bytes, 57 MB in all, stored.
+_MAX_MEMBERS = 200_000
+_MAX_MEMBER_BYTES = 1 << 18
+_MAX_BYTES = 1 << 30
+_MAX_RATIO = 100
+
+
+def load(
+    root: str | os.PathLike[str] | None,
+    doubts: bool = False,
+    ferplus_file: str | os.PathLike[str] | None = None,
+    row_order: str | os.PathLike[str] | None = None,
+) -> Splits:
+    """Load FER2013, from the cache after the first time.
+
+    Args:
+        root: one of the forms above.
+        doubts: mark the training images that FER+'s voters contradict (see `fer_gym.data.ferplus`).
+        ferplus_file: FER+'s `fer2013new.csv`; None looks for it beside the data. Only with `doubts`.
+        row_order: the table from pictures to rows of fer2013.csv, which the folder and the zip need; None
+            looks for `fer2013_row_order.csv` beside the data. Only with `doubts`.
+
+    Returns:
+        The three splits, 48x48 grey. Images of the CSV come in the order of its rows, those of the folder and
+        the zip in the order of their names.
+
+    Raises:
+        DatasetError: if the data is missing or broken.
+    """
+    path = _find(root)
+    if path.is_dir():
+        listing = _list_folder(path)
+        key = cache.folder_key(path, (path / member for member in listing))
+        build = partial(_build_folder, path, listing)
+    else:
+        key = cache.file_key(path)
+        build = partial(_build_csv if path.suffix.lower() == ".csv" else _build_zip, path)
+    arrays = cache.cached("fer2013", key, build)
+    train = Split(arrays["train_pixels"], arrays["train_labels"])
+    if doubts:
+        train = ferplus.mark(train, _train_votes(path, arrays, ferplus_file, row_order))
+    val, test = (Split(arrays[f"{name}_pixels"], arrays[f"{name}_labels"]) for name in ("val", "test"))
+    return Splits(train, val, test, CLASSES)
+
+
+def _train_votes(
+    path: Path,
+    arrays: Mapping[str, NDArray[Any]],
+    ferplus_file: str | os.PathLike[str] | None,
+    row_order: str | os.PathLike[str] | None,
+) -> NDArray[np.int64]:
+    """FER+'s votes on each training image, after checking that both files tell of the same rows."""
+    votes_path = ferplus.find(path, ferplus.VOTES_NAME, ferplus_file, "ferplus")
+    usages, votes = ferplus.read_votes(votes_path)
+    if "train_rows" in arrays:
+        rows = {split: arrays[f"{split}_rows"] for split in USAGES.values()}
+        images_in_all = sum(map(len, rows.values()))
+        if images_in_all != len(votes):
+            raise DatasetError(
+                f"{votes_path}: {len(votes):,} rows, but {path} has {images_in_all:,}; they are joined row "
+                "by row, so give the two files that belong together"
+            )
+    else:
+        order_path = ferplus.find(path, ferplus.ROW_ORDER_NAME, row_order, "row_order")
+        order = ferplus.read_row_order(order_path)
+        rows = {
+            split: ferplus.rows_of_members(arrays[f"{split}_members"], order, order_path)
+            for split in USAGES.values()
+        }
+    for usage, split in USAGES.items():
+        for row in rows[split][rows[split] >= 0]:
+            if row >= len(usages) or usages[row] != usage:
+                found = usages[row] if row < len(usages) else "no such line"
+                raise DatasetError(
+                    f"{votes_path}, line {row + 2}: found the Usage {found!r}, but the image that {path} has "
+                    f"there is of {usage}; give the two files that belong together"
+                )
+    train_votes = np.zeros((len(rows["train"]), votes.shape[1]), np.int64)
+    known = rows["train"] >= 0
+    train_votes[known] = votes[rows["train"][known]]
+    return train_votes
+
+
+def _find(root: str | os.PathLike[str] | None) -> Path:
+    """The CSV, the zip, or the folder with the class folders that `root` means."""
+    if root is None:
+        raise DatasetError(f'data set "fer2013" needs root=: {FORMS}')
+    path = Path(root).expanduser()
+    if path.is_dir():
+        for name in ("fer2013.csv", "icml_face_data.csv"):
+            if (path / name).is_file():
+                return path / name
+        if all((path / folder).is_dir() for folder in _FOLDERS):
+            return path
+        if (path / "fer2013.zip").is_file():
+            return path / "fer2013.zip"
+        raise DatasetError(f"{path}: this folder holds no FER2013; give root= one of {FORMS}")
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file or folder; give root= one of {FORMS}")
+    if path.suffix.lower() not in (".csv", ".zip"):
+        raise DatasetError(f"{path}: neither a .csv nor a .zip file; give root= one of {FORMS}")
+    if path.stat().st_size == 0:
+        raise DatasetError(f"{path}: the file is empty (0 bytes); fetch it again")
+    return path
+
+
+class _Rows:
+    """Images as they are read: per split their pixels, labels and origins (row numbers or names)."""
+
+    def __init__(self) -> None:
+        self.pixels = {name: bytearray() for name in USAGES.values()}
+        self.labels: dict[str, list[int]] = {name: [] for name in USAGES.values()}
+        self.origins: dict[str, list[Any]] = {name: [] for name in USAGES.values()}
+
+    def add(self, split: str, pixels: bytes, label: int, origin: Any) -> None:
+        self.pixels[split] += pixels
+        self.labels[split].append(label)
+        self.origins[split].append(origin)
+
+    def save(self, directory: Path, source: Path, origin: str) -> None:
+        """Write `{split}_pixels`, `{split}_labels`, `{split}_{origin}`; refuse an empty split or class."""
+        for usage, split in USAGES.items():
+            labels = np.array(self.labels[split], np.int64)
+            if not len(labels):
+                raise DatasetError(
+                    f"{source}: no image of the split {usage}; the file is incomplete, fetch it again"
+                )
+            missing = np.flatnonzero(np.bincount(labels, minlength=len(CLASSES)) == 0)
+            if len(missing):
+                raise DatasetError(
+                    f"{source}: no image of class {CLASSES[missing[0]]} in the split {usage}; the data is "
+                    "incomplete, fetch it again"
+                )
+            pixels = np.frombuffer(self.pixels[split], np.uint8).reshape(len(labels), *SHAPE)
+            np.save(directory / f"{split}_pixels.npy", pixels)
+            np.save(directory / f"{split}_labels.npy", labels)
+            np.save(directory / f"{split}_{origin}.npy", np.array(self.origins[split]))
+
+
+def _build_csv(path: Path, directory: Path) -> None:
+    rows = _Rows()
+    with path.open("rb") as file:
+        total = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    # What is not UTF-8 becomes a character that no column accepts, and so an error with its line.
+    with (
+        path.open(newline="", encoding="utf-8-sig", errors="replace") as text,
+        cache.progress(f"reading {path}", total) as advance,
+    ):
+        reader = csv.reader(text)
+        try:
+            columns = _columns(path, next(reader, []))
+            for position, row in enumerate(filter(None, reader)):
+                where = f"{path}, line {reader.line_num}"
+                if len(row) != len(columns):
+                    raise DatasetError(
+                        f"{where}: found {len(row)} columns, expected {len(columns)}; fetch the file again"
+                    )
+                split, label = _usage(where, row[columns["Usage"]]), _label(where, row[columns["emotion"]])
+                rows.add(split, _pixels(where, row[columns["pixels"]]), label, position)
+                advance()
+        except csv.Error as error:
+            raise DatasetError(
+                f"{path}, line {reader.line_num}: not readable as CSV ({error}); fetch the file again"
+            ) from error
+    rows.save(directory, path, "rows")
+
+
+def _columns(path: Path, header: list[str]) -> dict[str, int]:
+    names = [name.strip() for name in header]
+    if sorted(names) != sorted(_COLUMNS):
+        raise DatasetError(
+            f"{path}, line 1: found the header {','.join(header)[:80]!r}, expected the columns "
+            f"{', '.join(_COLUMNS)} in any order; is it FER2013's CSV?"
+        )
+    return {name: i for i, name in enumerate(names)}
+
+
+def _usage(where: str, text: str) -> str:
+    try:
+        return USAGES[text.strip()]
+    except KeyError:
+        raise DatasetError(
+            f"{where}: found the Usage {text[:40]!r}, expected one of {', '.join(USAGES)}; correct the row "
+            "or remove it"
+        ) from None
+
+
+_LABELS = {str(label): label for label in range(len(CLASSES))}
+_VALUES = {str(value): value for value in range(256)}
+
+
+def _label(where: str, text: str) -> int:
+    try:
+        return _LABELS[text.strip()]
+    except KeyError:
+        raise DatasetError(
+            f"{where}: found the emotion {text[:40]!r}, expected 0 to {len(CLASSES) - 1} "
+            f"({', '.join(CLASSES)}); correct the row or remove it"
+        ) from None
+
+
+def _pixels(where: str, text: str) -> bytes:
+    values = text.split()
+    if len(values) != _PIXELS:
+        raise DatasetError(
+            f"{where}: found {len(values):,} pixels, expected {_PIXELS:,} (48x48); correct the row or remove "
+            "it"
+        )
+    try:
+        # A table is several times as fast as int() and takes nothing but "0" to "255".
+        return bytes(map(_VALUES.__getitem__, values))
+    except KeyError as error:
+        raise DatasetError(
+            f"{where}: found the pixel {error.args[0][:40]!r}, expected whole numbers from 0 to 255; correct "
+            "the row or remove it"
+        ) from None
+
+
+def _picture(source: Path, member: str) -> tuple[str, str, int] | None:
+    """The key (FOLDER/CLASS/NAME), split and label in a picture's path; None if it is not of the set."""
+    path = PurePosixPath(member)
+    if path.suffix.lower() not in images.ENDINGS or any(
+        part.startswith((".", "__MACOSX")) for part in path.parts
+    ):
+        return None
+    if not any(part in _FOLDERS for part in path.parts[:-1]):
+        return None
+    where = f"{source}, {member}"
+    if len(path.parts) < 3 or path.parts[-3] not in _FOLDERS or path.parts[-2] not in CLASSES:
+        raise DatasetError(
+            f"{where}: expected the picture in train/CLASS/ or test/CLASS/ with CLASS one of "
+            f"{', '.join(CLASSES)}; move it or remove it"
+        )
+    usage = path.name.split("_")[0]
+    if usage not in USAGES:
+        raise DatasetError(
+            f"{where}: the name begins with {usage[:40]!r}, expected one of {', '.join(USAGES)} and an "
+            "underscore, which says the split; rename the picture or remove it"
+        )
+    return "/".join(path.parts[-3:]), USAGES[usage], CLASSES.index(path.parts[-2])
+
+
+def _build_pictures(
+    source: Path, directory: Path, members: Iterable[str], read: Callable[[str], bytes]
+) -> None:
+    """Decode pictures in the order of their keys."""
+    pictures = {}
+    for member in members:
+        found = _picture(source, member)
+        if found is not None:
+            key, split, label = found
+            if key in pictures:
+                raise DatasetError(f"{source}, {member}: a second picture of this name; remove one of them")
+            pictures[key] = member, split, label
+    rows = _Rows()
+    with cache.progress(f"decoding {source}", len(pictures)) as advance:
+        for key, (member, split, label) in sorted(pictures.items()):
+            pixels = images.decode(read(member), f"{source}, {member}", SHAPE)
+            rows.add(split, pixels.tobytes(), label, key.encode(errors="replace"))
+            advance()
+    rows.save(directory, source, "members")
+
+
+def _list_folder(root: Path) -> list[str]:
+    """The files below train/ and test/, relative to `root`, sorted."""
+    files = (
+        Path(at) / name for folder in _FOLDERS for at, _, names in os.walk(root / folder) for name in names
+    )
+    return sorted(file.relative_to(root).as_posix() for file in files)
+
+
+def _build_folder(root: Path, listing: list[str], directory: Path) -> None:
+    _build_pictures(root, directory, listing, lambda member: images.read(root / member))
+
+
+def _build_zip(path: Path, directory: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _checked_members(path, archive)
+            _build_pictures(path, directory, members, lambda member: _read(path, archive, member))
+    except zipfile.BadZipFile as error:
+        raise DatasetError(f"{path}: not a whole zip file ({error}); fetch it again") from error
+
+
+def _read(path: Path, archive: zipfile.ZipFile, member: str) -> bytes:
+    # zipfile never yields more bytes than the size that _checked_members has bounded.
+    try:
+        return archive.read(member)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        raise DatasetError(
+            f"{path}, {member}: cannot be unpacked ({error}); fetch the zip file again"
+        ) from error
+
+
+def _checked_members(path: Path, archive: zipfile.ZipFile) -> list[str]:
+    """The names of the files in a zip, none of which escapes from a folder or unpacks into something huge."""
+    infos = archive.infolist()
+    if len(infos) > _MAX_MEMBERS:
+        raise DatasetError(
+            f"{path}: {len(infos):,} members, expected at most {_MAX_MEMBERS:,}; is it FER2013?"
+        )
+    total = 0
+    for info in infos:
+        where = f"{path}, {info.filename[:200]}"
+        name = info.orig_filename
+        if name.startswith("/") or "\\" in name or name[1:2] == ":" or ".." in name.split("/"):
+            raise DatasetError(
+                f"{where}: a member's name must be a relative path without ..; do not trust this zip, fetch "
+                "another copy"
+            )
+        total += info.file_size
+        if (
+            info.file_size > _MAX_MEMBER_BYTES
+            or info.file_size > _MAX_RATIO * max(info.compress_size, 1)
+            or total > _MAX_BYTES
+        ):
+            raise DatasetError(
+                f"{where}: unpacks from {info.compress_size:,} to {info.file_size:,} bytes, {total:,} with "
+                f"those before it; expected at most {_MAX_MEMBER_BYTES:,} a member, {_MAX_RATIO} times its "
+                f"packed size and {_MAX_BYTES:,} in all (a zip bomb?); do not trust this zip, fetch another "
+                "copy"
+            )
+    return [info.filename for info in infos if not info.is_dir()]

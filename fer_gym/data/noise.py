@@ -1,0 +1,193 @@
+"""Corrupted copies of a training split that remember their truth.
+
+`noise` is None or one of
+
+- "faces", or ("faces", (full, half, none)): so many of the images keep the full face, show half of it, or
+  none;
+- ("symmetric", rate): so many labels become another class, each equally likely;
+- ("pair", rate): so many labels c become c + 1 (the last class becomes the first);
+- "ferplus": nothing is altered; FER2013's images are marked whose label FER+'s voters contradict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fer_gym.data.splits import FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED, Split
+
+#: Fractions of full, half and none faces, as in the paper.
+FACES = (0.5, 0.25, 0.25)
+ALLOWED = (
+    'None, "faces", ("faces", (full, half, none)), ("symmetric", rate), ("pair", rate) or "ferplus", '
+    "with fractions that sum to 1 and rates in [0, 1]"
+)
+
+Noise = tuple[str, tuple[float, ...]]
+
+
+def check(noise: Any) -> Noise | None:
+    """The noise asked for in one form: (kind, its numbers), or None.
+
+    Raises:
+        ValueError: if it is none of those allowed.
+    """
+    if noise is None:
+        return None
+    kind, numbers = (noise, None) if isinstance(noise, str) else _pair(noise)
+    if kind == "faces":
+        fractions = FACES if numbers is None else _numbers(noise, numbers)
+        if len(fractions) != 3 or not math.isclose(sum(fractions), 1.0, abs_tol=1e-6):
+            raise ValueError(
+                f"noise={noise!r}: expected three fractions (full, half, none) that sum to 1, found "
+                f"{len(fractions)} that sum to {sum(fractions):g}; the paper's are {FACES}"
+            )
+        return kind, fractions
+    if kind in ("symmetric", "pair") and numbers is not None:
+        rate = _numbers(noise, numbers)
+        if len(rate) != 1:
+            raise ValueError(f"noise={noise!r}: {kind} takes one rate; allowed: {ALLOWED}")
+        return kind, rate
+    if kind == "ferplus" and numbers is None:
+        return kind, ()
+    raise ValueError(f"noise={noise!r}: allowed: {ALLOWED}")
+
+
+def _pair(noise: Any) -> tuple[Any, Any]:
+    if not isinstance(noise, Sequence) or len(noise) != 2:
+        raise ValueError(f"noise={noise!r}: allowed: {ALLOWED}")
+    return noise[0], noise[1]
+
+
+def _numbers(noise: Any, numbers: Any) -> tuple[float, ...]:
+    values = tuple(numbers) if isinstance(numbers, Sequence) and not isinstance(numbers, str) else (numbers,)
+    if not all(isinstance(v, Real) and not isinstance(v, bool) and 0 <= float(v) <= 1 for v in values):
+        raise ValueError(f"noise={noise!r}: expected numbers in [0, 1]; allowed: {ALLOWED}")
+    return tuple(float(v) for v in values)
+
+
+def parse(text: str) -> Noise | None:
+    """Read a noise from the command line: none, faces, faces:.5,.25,.25, symmetric:.2, pair:.2 or ferplus.
+
+    Raises:
+        ValueError: if it is none of those.
+    """
+    kind, colon, numbers = text.partition(":")
+    if kind == "none" and not colon:
+        return None
+    try:
+        return check((kind, tuple(float(number) for number in numbers.split(","))) if colon else kind)
+    except ValueError as error:
+        raise ValueError(
+            f"noise {text!r}: allowed: none, faces, faces:FULL,HALF,NONE (which sum to 1), symmetric:RATE, "
+            "pair:RATE (0 to 1) or ferplus"
+        ) from error
+
+
+def apply(split: Split, noise: Any, classes: int, rng: np.random.Generator) -> Split:
+    """A corrupted copy of a split. The input is not altered; what stays as it is is shared with it.
+
+    How many images are altered is exact, up to rounding; which ones and how is drawn from `rng`.
+
+    Args:
+        split: N images.
+        noise: any of those allowed.
+        classes: how many classes there are.
+        rng: decides everything.
+
+    Returns:
+        The split with `noise` (what was done to each image) and `clean_labels` (the labels before); as it was
+        if `noise` is None.
+
+    Raises:
+        ValueError: if the noise is none of those allowed, or it is "ferplus" and the split has no FER+ marks.
+    """
+    asked = check(noise)
+    if asked is None:
+        return split
+    kind, numbers = asked
+    if kind == "faces":
+        return _faces(split, numbers, rng)
+    if kind == "ferplus":
+        if split.noise is None:
+            raise ValueError('noise="ferplus" needs FER+ votes, which only the data set "fer2013" has')
+        return split
+    return _flip(split, kind, numbers[0], classes, rng)
+
+
+def half_face(image: NDArray[np.uint8], right: bool) -> NDArray[np.uint8]:
+    """The left or the right half of an image, resized back to the full width.
+
+    Args:
+        image: uint8, (C, H, W).
+        right: which half, as one sees it.
+    """
+    width = image.shape[2]
+    half = max(width // 2, 1)
+    return _resized(image[:, :, width - half :] if right else image[:, :, :half], image.shape)
+
+
+def none_face(image: NDArray[np.uint8], bottom: bool, right: bool) -> NDArray[np.uint8]:
+    """One corner of an image, a quarter as high and as wide, resized back to the full size.
+
+    Args:
+        image: uint8, (C, H, W).
+        bottom: the bottom corner, else the top one.
+        right: the right corner, else the left one.
+    """
+    _, height, width = image.shape
+    high, wide = max(height // 4, 1), max(width // 4, 1)
+    rows = slice(height - high, height) if bottom else slice(0, high)
+    columns = slice(width - wide, width) if right else slice(0, wide)
+    return _resized(image[:, rows, columns], image.shape)
+
+
+def _resized(part: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    _, height, width = shape
+    planes = [
+        np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
+        for plane in part
+    ]
+    return np.stack(planes)
+
+
+def _faces(split: Split, fractions: tuple[float, ...], rng: np.random.Generator) -> Split:
+    codes = np.repeat(np.array([UNTOUCHED, HALF_FACE, NONE_FACE], np.int8), _shares(len(split), fractions))
+    codes = rng.permutation(codes)
+    # Coins for every image, so that an image's cut does not depend on what befalls the others.
+    coins = rng.integers(0, 2, size=(len(split), 2), dtype=np.int8).astype(bool)
+    pixels = np.array(split.pixels)
+    for i in np.flatnonzero(codes == HALF_FACE):
+        pixels[i] = half_face(split.pixels[i], coins[i, 0])
+    for i in np.flatnonzero(codes == NONE_FACE):
+        pixels[i] = none_face(split.pixels[i], coins[i, 0], coins[i, 1])
+    return Split(pixels, split.labels, split.labels, codes)
+
+
+def _shares(total: int, fractions: tuple[float, ...]) -> list[int]:
+    """Divide `total` by fractions that sum to 1: rounded down, then one more for the largest remainders."""
+    exact = [total * fraction for fraction in fractions]
+    # A whole number must not be rounded down because a fraction such as .1 is a little short of it.
+    shares = [math.floor(share + 1e-9 * total) for share in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda i: shares[i] - exact[i])
+    for i in by_remainder[: total - sum(shares)]:
+        shares[i] += 1
+    return shares
+
+
+def _flip(split: Split, kind: str, rate: float, classes: int, rng: np.random.Generator) -> Split:
+    if classes < 2:
+        raise ValueError(f"noise {kind!r} needs at least two classes")
+    chosen = rng.permutation(len(split))[: round(rate * len(split))]
+    shift = rng.integers(1, classes, size=len(chosen)) if kind == "symmetric" else 1
+    labels = np.array(split.labels)
+    labels[chosen] = (labels[chosen] + shift) % classes
+    codes = np.full(len(split), UNTOUCHED, np.int8)
+    codes[chosen] = FLIPPED
+    return Split(split.pixels, labels, split.labels, codes)
