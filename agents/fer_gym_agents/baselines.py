@@ -1,0 +1,66 @@
+"""Agents that do not learn, with the interface of those that do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+
+class RandomKeep:
+    """Retains each image with a fixed probability, whatever it shows.
+
+    Args:
+        env: the environment, as every agent is given one.
+        keep_ratio: the probability of action 1, in [0, 1].
+        seed: of the coin.
+
+    Raises:
+        ValueError: if `keep_ratio` is outside [0, 1].
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], keep_ratio: float = 0.5, seed: int | None = None) -> None:
+        if not 0.0 <= keep_ratio <= 1.0:
+            raise ValueError(f"keep_ratio: {keep_ratio!r} is not allowed; use a probability in [0, 1]")
+        self.env = env
+        self.keep_ratio = keep_ratio
+        self._rng = np.random.default_rng(seed)
+
+    def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Self:
+        """Learn nothing and take no step."""
+        return self
+
+    def predict(
+        self,
+        observation: NDArray[np.float32],
+        state: None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[np.int64], None]:
+        """One coin for each observation: int64, () or (B,)."""
+        batch = observation.shape[: observation.ndim - 1]
+        return np.asarray(self._rng.random(batch) < self.keep_ratio, dtype=np.int64), None
+
+    def keep_probability(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """pi(a = 1), float32, (B,)."""
+        return np.full(len(observations), self.keep_ratio, dtype=np.float32)
+
+    def save(self, path: str | Path) -> None:
+        """Write the keep ratio as JSON."""
+        Path(path).write_text(json.dumps({"keep_ratio": self.keep_ratio}))
+
+    @classmethod
+    def load(cls, path: str | Path, env: gym.Env[Any, Any]) -> Self:
+        """Read what `save` wrote."""
+        return cls(env, **json.loads(Path(path).read_text()))
+
+
+class KeepAll(RandomKeep):
+    """Retains every image: the paper's DCNN."""
+
+    def __init__(self, env: gym.Env[Any, Any], keep_ratio: float = 1.0, seed: int | None = None) -> None:
+        super().__init__(env, keep_ratio, seed)

@@ -1,0 +1,53 @@
+"""Delayed per-image credits, put where Stable-Baselines3 learns from."""
+
+from __future__ import annotations
+
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+
+
+class SampleCredits(BaseCallback):
+    """Pays step i of a walk its `info["sample_credits"][i]` instead of the environment's reward.
+
+    ImageSelect-v0 knows the reward of each image only after the last one. When that step's info arrives, this
+    callback writes the whole episode's credits into the rollout buffer, before any advantage is computed, so that
+    every on-policy algorithm of Stable-Baselines3 learns from them:
+
+        model = PPO("MlpPolicy", env, n_steps=env.unwrapped.num_images, gamma=0.0, gae_lambda=0.0)
+        model.learn(total_timesteps, callback=SampleCredits())
+
+    A credit is already what its action is worth, so `gamma` and `gae_lambda` must be 0. Episodes without credits (an
+    `info` that has none) keep their rewards.
+
+    Raises:
+        ValueError: when training starts, if the algorithm has no rollout buffer or discounts credits; when an episode
+            ends, if it does not lie within one rollout (`n_steps` must be whole episodes).
+    """
+
+    def _on_training_start(self) -> None:
+        model = self.model
+        if not isinstance(getattr(model, "rollout_buffer", None), RolloutBuffer):
+            raise ValueError(
+                f"SampleCredits: {type(model).__name__} has no rollout buffer; use an on-policy algorithm such as "
+                "Reinforce, PPO or A2C"
+            )
+        for name in ("gamma", "gae_lambda"):
+            if getattr(model, name) != 0.0:
+                raise ValueError(f"SampleCredits: {name} is {getattr(model, name)}; a credit is learnt from with 0.0")
+
+    def _on_step(self) -> bool:
+        for environment, info in enumerate(self.locals["infos"]):
+            credits = info.get("sample_credits")
+            if credits is None:
+                continue
+            buffer: RolloutBuffer = self.locals["rollout_buffer"]
+            start = buffer.pos - len(credits) + 1
+            if start < 0:
+                raise ValueError(
+                    f"SampleCredits: an episode of {len(credits)} steps began before this rollout of n_steps = "
+                    f"{buffer.buffer_size}; set n_steps to a whole number of episodes"
+                )
+            # The last step is not in the buffer yet: it is added from `rewards` after this callback.
+            buffer.rewards[start : buffer.pos, environment] = credits[:-1]
+            self.locals["rewards"][environment] = credits[-1]
+        return True

@@ -1,0 +1,30 @@
+"""Keyword checks that both environments share: a `ValueError` that names the keyword and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def check_choice(name: str, value: object, allowed: Sequence[object], *, or_callable: bool = False) -> None:
+    """Raise unless `value` is one of `allowed`, or callable where that is allowed too."""
+    if or_callable and callable(value):
+        return
+    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in allowed):
+        choices = ", ".join(repr(choice) for choice in allowed)
+        raise ValueError(f"{name}: {value!r} is unknown; use {choices}{' or a callable' if or_callable else ''}")
+
+
+def check_count(name: str, value: object, *, least: int) -> None:
+    """Raise unless `value` is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name}: {value!r} is not allowed; use a whole number of at least {least}")
+
+
+def check_options(options: dict[str, Any] | None, *, allowed: Sequence[str]) -> None:
+    """Raise if `reset` was given an option that it does not know."""
+    unknown = sorted(set(options or ()) - set(allowed))
+    if unknown:
+        raise ValueError(f"options: {unknown[0]!r} is unknown; use {', '.join(map(repr, allowed))}")

@@ -1,0 +1,55 @@
+"""Pretrained networks, kept in the cache folder: training one takes minutes, reading it back a moment."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+
+from fer_gym.data import cache
+from fer_gym.training import Trainer
+
+# Enough for a benchmark of ten seeds and its siblings; the least recently used go first.
+_KEPT = 32
+
+
+def pretrain(trainer: Trainer, seed: int, epochs: int) -> None:
+    """Bring `trainer` to the state after `epochs` epochs on every training image from `seed`.
+
+    The state is cached by data, network, settings and seed; the bits are the same either way. A user's network
+    factory cannot be told from another of the same name, so those are trained each time.
+    """
+    trainer.initialise(seed)
+    fingerprint = trainer.fingerprint()
+    if fingerprint is None or epochs == 0:
+        trainer.train_epochs(trainer.all_images(), epochs)
+        return
+    path = cache.folder() / "pretrained" / f"{fingerprint}-{seed}-{epochs}.pt"
+    if path.exists():
+        try:
+            trainer.load_state_dict(torch.load(path, map_location=trainer.device, weights_only=True))
+        except (RuntimeError, OSError, EOFError, KeyError, ValueError):
+            trainer.initialise(seed)  # a damaged file is made anew
+        else:
+            os.utime(path)
+            return
+    trainer.train_epochs(trainer.all_images(), epochs)
+    _save(trainer, path)
+
+
+def _save(trainer: Trainer, path: Path) -> None:
+    """Write under another name and rename: a reader sees a whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(trainer.state_dict(), file)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    by_use = sorted(path.parent.glob("*.pt"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for old in by_use[_KEPT:]:
+        old.unlink(missing_ok=True)

@@ -1,0 +1,134 @@
+"""The rewards of ImageSelect-v0 and the credit that each step of the walk is paid.
+
+The table of the class docstring of `ImageSelectEnv`, as code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BASELINES = ("dataset", "marginal", "class")
+CREDITS = ("retained", "signed", "literal")
+REWARDS = ("probability", "f1_change", "log_likelihood")
+
+
+@dataclass(frozen=True)
+class FinishedWalk:
+    """An episode after its training: what a reward is computed from. Arrays are in walk order.
+
+    Attributes:
+        probabilities: float32, (N, C): p(e|x_i) of the network, in evaluation mode, after the training.
+        labels: int64, (N,): the labels y_i that the network was given.
+        retained: bool, (N,): a_i.
+        validation_before: scores of the validation split before the training (keys of `fer_gym.training.scores`).
+        validation_after: the same after it.
+    """
+
+    probabilities: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    retained: NDArray[np.bool_]
+    validation_before: dict[str, float]
+    validation_after: dict[str, float]
+
+
+#: A reward of one's own: per-image rewards (N,), or one float for the whole walk.
+RewardFunction = Callable[[FinishedWalk], "NDArray[np.floating] | float"]
+
+
+@dataclass(frozen=True)
+class Payment:
+    """What a finished walk is paid.
+
+    Attributes:
+        reward: the reward of the last step.
+        sample_rewards: float32, (N,): R_i of every image, the removed ones too.
+        sample_credits: float32, (N,): what an agent should learn from at step i, with gamma = 0 and lambda = 0.
+    """
+
+    reward: float
+    sample_rewards: NDArray[np.float32]
+    sample_credits: NDArray[np.float32]
+
+
+def probability(walk: FinishedWalk, baseline: str = "dataset", retain_cost: float = 0.0) -> NDArray[np.float64]:
+    """R_i = p(y_i|x_i) - baseline_i - retain_cost (Eq. 2 of RLPS), float64, (N,).
+
+    Args:
+        walk: the finished walk.
+        baseline: "dataset" = mean_j p(y_j|x_j); "marginal" = mean_j p(y_i|x_j); "class" = 1/C.
+        retain_cost: the price of keeping an image.
+    """
+    p = walk.probabilities.astype(np.float64)
+    given = np.take_along_axis(p, walk.labels[:, None], axis=1)[:, 0]
+    baselines = {
+        "dataset": lambda: given.mean(),
+        "marginal": lambda: p.mean(axis=0)[walk.labels],
+        "class": lambda: 1.0 / p.shape[1],
+    }
+    rewards: NDArray[np.float64] = given - baselines[baseline]() - retain_cost
+    return rewards
+
+
+def f1_change(walk: FinishedWalk) -> float:
+    """Validation macro F1 after the training minus before (Qin et al. 2018)."""
+    return walk.validation_after["macro_f1"] - walk.validation_before["macro_f1"]
+
+
+def log_likelihood(walk: FinishedWalk) -> float:
+    """Mean of log p(y_i|x_i) over the retained images, over all if none is (Feng et al. 2018)."""
+    given = np.take_along_axis(walk.probabilities, walk.labels[:, None], axis=1)[:, 0].astype(np.float64)
+    counted = given[walk.retained] if walk.retained.any() else given
+    # A probability that underflowed to 0 would make the reward infinite.
+    return float(np.log(np.maximum(counted, np.finfo(np.float32).tiny)).mean())
+
+
+def settle(
+    walk: FinishedWalk,
+    reward: str | RewardFunction = "probability",
+    baseline: str = "dataset",
+    credit: str = "retained",
+    retain_cost: float = 0.0,
+) -> Payment:
+    """Pay a finished walk.
+
+    Args:
+        walk: the finished walk.
+        reward: one of `REWARDS`, or a function of the walk.
+        baseline: of "probability" alone; one of `BASELINES`.
+        credit: of per-image rewards; "retained" a_i·R_i, "signed" (2a_i - 1)·R_i, "literal" R_i.
+        retain_cost: of "probability" alone.
+
+    Raises:
+        ValueError: if a function of the user's returns neither a float nor (N,) numbers, or a non-finite one.
+    """
+    value: NDArray[np.floating] | float
+    if reward == "probability":
+        value = probability(walk, baseline, retain_cost)
+    elif reward == "f1_change":
+        value = f1_change(walk)
+    elif reward == "log_likelihood":
+        value = log_likelihood(walk)
+    else:
+        assert callable(reward)
+        value = reward(walk)
+    per_image = np.asarray(value, dtype=np.float64)
+    count = len(walk.labels)
+    if per_image.shape not in ((), (count,)) or not np.isfinite(per_image).all():
+        raise ValueError(
+            f"reward: the function returned shape {per_image.shape}, all finite: {np.isfinite(per_image).all()}; "
+            f"expected a finite float or ({count},) finite numbers"
+        )
+    if per_image.ndim == 0:
+        everywhere = np.full(count, per_image, dtype=np.float32)
+        return Payment(float(per_image), everywhere, everywhere.copy())
+    kept = walk.retained.astype(np.float64)
+    factor = {"retained": kept, "signed": 2 * kept - 1, "literal": np.ones(count)}[credit]
+    return Payment(
+        reward=float(per_image[walk.retained].sum()),  # Eq. 3
+        sample_rewards=per_image.astype(np.float32),
+        sample_credits=(factor * per_image).astype(np.float32),
+    )

@@ -1,0 +1,90 @@
+"""Where a network's feature is: the state that ImageSelect-v0 shows of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# Layers that may stand between a dense layer and its activation; in evaluation mode they do not change the width.
+_PASSED_OVER = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.Identity)
+
+
+def probe(network: nn.Module, image_shape: tuple[int, int, int], classes: int) -> int:
+    """Run `network` once on a black picture, in evaluation mode, and return the width D of its feature.
+
+    Args:
+        network: any module from (B, C, H, W) to logits (B, classes).
+        image_shape: (C, H, W).
+        classes: the number of classes the logits must have.
+
+    Raises:
+        ValueError: if the network does not take the pictures, does not return logits of the right shape, has no
+            dense layer, or its `features` and `head` do not make up its `forward`.
+    """
+    parameter = next(network.parameters(), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
+    picture = torch.zeros(2, *image_shape, device=device)
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            logits = network(picture)
+            features, logits_of_features = extractor(network)(picture)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"network: it does not take pictures of shape {image_shape}: {error}") from error
+    finally:
+        network.train(was_training)
+    if not isinstance(logits, Tensor) or logits.shape != (2, classes):
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"network: found logits {found} for two pictures, expected a tensor of shape (2, {classes})")
+    if not torch.allclose(logits, logits_of_features, atol=1e-4, equal_nan=True):
+        raise ValueError("network: head(features(x)) differs from forward(x); rename one or make them agree")
+    return features.shape[1]
+
+
+def extractor(network: nn.Module) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """A function from pictures (B, C, H, W) to (features (B, D), logits (B, classes)) in one pass.
+
+    The feature is `network.features(x)` where the network has both `features` and `head` and that is
+    two-dimensional; otherwise the output of its first `nn.Linear` after its activation, or, with one `nn.Linear`
+    only, that layer's input. Use it in evaluation mode.
+    """
+    if hasattr(network, "features") and hasattr(network, "head"):
+        split: Any = network
+
+        def from_features(x: Tensor) -> tuple[Tensor, Tensor]:
+            features = split.features(x)
+            return (features, split.head(features)) if features.ndim == 2 else _from_first_dense(network, x)
+
+        return from_features
+    return lambda x: _from_first_dense(network, x)
+
+
+def _from_first_dense(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Follow the calls of the network's innermost layers during one forward pass."""
+    calls: list[tuple[nn.Module, Tensor, Tensor]] = []
+
+    def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        if inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
+            calls.append((module, inputs[0], output))
+
+    leaves = [module for module in network.modules() if not any(module.children())]
+    handles = [module.register_forward_hook(note) for module in leaves]
+    try:
+        logits = network(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    dense = [position for position, (module, _, _) in enumerate(calls) if isinstance(module, nn.Linear)]
+    if not dense:
+        raise ValueError("network: it has no nn.Linear, so no feature to observe; give it `features` and `head`")
+    if len(dense) == 1:
+        return calls[dense[0]][1].flatten(1), logits
+    following = [call for call in calls[dense[0] + 1 : dense[1]] if not isinstance(call[0], _PASSED_OVER)]
+    if following:
+        return following[0][2], logits
+    # The activation is a function, not a layer: what the second dense layer receives is its output.
+    return calls[dense[1]][1], logits

@@ -1,0 +1,76 @@
+"""Random draws from generators of one's own, and the global ones left as they were."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def global_generators_restored(seed: int) -> Iterator[None]:
+    """Seed Python's, NumPy's and PyTorch's global generators for a block, and put them back after it.
+
+    Code that can draw from nothing else (`nn.Linear`'s initial weights, a user's network factory) becomes
+    reproducible without anyone else's stream moving.
+    """
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    try:
+        with torch.random.fork_rng(devices):
+            random.seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002
+            torch.manual_seed(seed)
+            yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+class Dropout(nn.Module):
+    """Dropout that draws its mask from a given generator, not from the global one.
+
+    Args:
+        rate: probability of dropping, in [0, 1).
+        per_channel: drop whole channels, as `nn.Dropout2d` does.
+    """
+
+    def __init__(self, rate: float, *, per_channel: bool = False) -> None:
+        super().__init__()
+        self.rate = rate
+        self.per_channel = per_channel
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zero a random share `rate` of `x` and scale the rest by 1 / (1 - rate); the identity in evaluation mode."""
+        if not self.training or self.rate == 0.0:
+            return x
+        shape = (*x.shape[:2], *[1] * (x.ndim - 2)) if self.per_channel else x.shape
+        kept = 1.0 - self.rate
+        mask = torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(kept, generator=self.generator)
+        return x * mask.div_(kept)
+
+    def extra_repr(self) -> str:
+        """What `print(network)` shows."""
+        return f"rate={self.rate}, per_channel={self.per_channel}"
+
+
+_PER_CHANNEL = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+
+def draw_dropout_from(network: nn.Module, generator: torch.Generator) -> None:
+    """Let every dropout layer of `network` draw from `generator`; PyTorch's own layers are replaced by `Dropout`."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, (nn.Dropout, *_PER_CHANNEL)):
+                own = Dropout(child.p, per_channel=isinstance(child, _PER_CHANNEL)).train(child.training)
+                setattr(module, name, own)
+        if isinstance(module, Dropout):
+            module.generator = generator
+    for module in network.modules():
+        if isinstance(module, Dropout):
+            module.generator = generator

@@ -1,0 +1,57 @@
+"""Which device and which precision: what "auto" means."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import torch
+
+PRECISIONS = ("auto", "fp32", "bf16")
+# The CPU features that multiply bfloat16 in hardware (x86 and Arm); without them bf16 is slower than fp32.
+_BF16_FEATURES = {"amx_bf16", "avx512_bf16", "bf16"}
+
+
+def resolve_device(device: str) -> torch.device:
+    """Turn the keyword `device` into a device; "auto" takes CUDA where there is one.
+
+    Raises:
+        ValueError: if PyTorch does not know the device or it is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device: {device!r} is not a device; use 'auto', 'cpu', 'cuda' or 'cuda:N'") from error
+    if resolved.type not in ("cpu", "cuda"):
+        raise ValueError(f"device: {device!r} is not supported; use 'auto', 'cpu', 'cuda' or 'cuda:N'")
+    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device: there is no {device!r} here ({torch.cuda.device_count()} CUDA devices)")
+    return resolved
+
+
+def uses_bf16(precision: str, device: torch.device) -> bool:
+    """Whether to train in bfloat16; "auto" does so where the hardware multiplies it.
+
+    Raises:
+        ValueError: if `precision` is not one of `PRECISIONS`.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return _cpu_has_bf16()
+
+
+@cache
+def _cpu_has_bf16() -> bool:
+    """Read the processor's features from Linux; elsewhere assume that it has none."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return False
+    features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return not _BF16_FEATURES.isdisjoint(features.split())

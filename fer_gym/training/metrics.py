@@ -1,0 +1,58 @@
+"""Accuracy and F1, all of them computed from one confusion matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def confusion_matrix(
+    labels: NDArray[np.int64], predictions: NDArray[np.int64], num_classes: int
+) -> NDArray[np.int64]:
+    """Count predictions by true class.
+
+    Args:
+        labels: int64, (N,), each in 0..num_classes-1.
+        predictions: int64, (N,), likewise.
+        num_classes: C.
+
+    Returns:
+        int64, (C, C): entry [i, j] counts the images of class i predicted as class j.
+    """
+    pairs = labels * num_classes + predictions
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64)
+
+
+def precision_and_recall(confusion: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Per-class precision and recall, each (C,), zero where undefined (Eq. 10 of RLPS)."""
+    correct = np.diagonal(confusion).astype(np.float64)
+    predicted = confusion.sum(axis=0)
+    actual = confusion.sum(axis=1)
+    return correct / np.maximum(predicted, 1), correct / np.maximum(actual, 1)
+
+
+def scores(confusion: NDArray[np.int64]) -> dict[str, float]:
+    """The scores of a whole split.
+
+    Args:
+        confusion: int64, (C, C), as `confusion_matrix` returns it.
+
+    Returns:
+        `accuracy`: share of the images that are right (the papers' total accuracy).
+        `average_accuracy`: mean recall over the C classes, the confusion matrix's mean diagonal (what the tables
+        of RLPS show; its Eq. 8 is written as precision).
+        `macro_f1`: mean of the classes' F1, scikit-learn's
+        `f1_score(labels, predictions, labels=range(C), average="macro", zero_division=0)`.
+        `macro_f1_of_means`: 2·P·R / (P + R) of the mean precision P and the mean recall R (Eq. 7 of RLPS).
+    """
+    precision, recall = precision_and_recall(confusion)
+    mean_precision, mean_recall = float(precision.mean()), float(recall.mean())
+    # Harmonic means, written so that 0 and 0 give 0.
+    f1 = 2 * precision * recall / np.maximum(precision + recall, np.finfo(np.float64).tiny)
+    of_means = 2 * mean_precision * mean_recall / max(mean_precision + mean_recall, np.finfo(np.float64).tiny)
+    return {
+        "accuracy": float(np.trace(confusion) / max(confusion.sum(), 1)),
+        "average_accuracy": mean_recall,
+        "macro_f1": float(f1.mean()),
+        "macro_f1_of_means": float(of_means),
+    }

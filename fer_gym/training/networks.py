@@ -1,0 +1,129 @@
+"""The networks of the papers, in plain PyTorch.
+
+Every network here splits into `features`, the state that ImageSelect-v0 shows, and `head`, the last layer:
+`network(x) == network.head(network.features(x))` in evaluation mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from fer_gym.training.generators import Dropout
+
+#: What makes a network: f(channels, classes, image_size) -> nn.Module that maps (B, channels, image_size,
+#: image_size) to logits (B, classes).
+NetworkFactory = Callable[[int, int, int], nn.Module]
+
+
+def _convolutions(channels: int, widths: Sequence[int | str], *, batch_norm: bool = False) -> nn.Sequential:
+    """3x3 convolutions of the given widths, each with its ReLU; "pool" halves the image.
+
+    Pooling goes before the ReLU, not after: max and ReLU commute, so the result is the same on a quarter of the
+    pixels.
+    """
+    layers: list[nn.Module] = []
+    for position, width in enumerate(widths):
+        if isinstance(width, str):
+            continue
+        layers.append(nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=not batch_norm))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(width))
+        if position + 1 < len(widths) and widths[position + 1] == "pool":
+            layers.append(nn.MaxPool2d(2))
+        layers.append(nn.ReLU(inplace=True))
+        channels = width
+    return nn.Sequential(*layers)
+
+
+def _initialise(network: nn.Module) -> None:
+    """He initialisation with zero biases: without batch norm, PyTorch's default lets the signal die out."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+class _DenseCnn(nn.Module):
+    """Convolutions, a dense layer of 128 whose ReLU is the feature, and the classifier."""
+
+    feature_width = 128
+
+    def __init__(
+        self, channels: int, classes: int, image_size: int, widths: Sequence[int | str], dropout: float
+    ) -> None:
+        super().__init__()
+        pools = widths.count("pool")
+        side = image_size // 2**pools
+        if side == 0:
+            raise ValueError(f"network: {pools} max-pools need images of at least {2**pools} pixels, not {image_size}")
+        last_width = [width for width in widths if not isinstance(width, str)][-1]
+        self.convolutions = _convolutions(channels, widths)
+        self.dense = nn.Sequential(
+            nn.Flatten(), Dropout(dropout), nn.Linear(last_width * side**2, self.feature_width), nn.ReLU()
+        )
+        self.head = nn.Sequential(Dropout(dropout), nn.Linear(self.feature_width, classes))
+        _initialise(self)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, 128): the first dense layer after its ReLU."""
+        hidden: Tensor = self.dense(self.convolutions(x))
+        return hidden
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to logits (B, classes)."""
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+
+class SmallCnn(_DenseCnn):
+    """Three convolutions (16, 32, 64), dense 128: seconds an epoch on a laptop."""
+
+    def __init__(self, channels: int, classes: int, image_size: int) -> None:
+        super().__init__(channels, classes, image_size, [16, "pool", 32, "pool", 64, "pool"], dropout=0.3)
+
+
+class RlpsCnn(_DenseCnn):
+    """CNN-A of RLPS (Fig. 3): six 3x3 convolutions, four max-pools, dense 128, dropout 0.6 twice.
+
+    The figure names neither widths nor where the pools stand. The widths are those of the authors' code; the pools
+    come after convolutions 1, 2, 4 and 6, VGG-11's order.
+    """
+
+    def __init__(self, channels: int, classes: int, image_size: int) -> None:
+        widths = [64, "pool", 96, "pool", 128, 128, "pool", 256, 256, "pool"]
+        super().__init__(channels, classes, image_size, widths, dropout=0.6)
+
+
+class Vgg19(nn.Module):
+    """CNN-B of RLPS (Fig. 4): VGG19 with batch norm, global average pooling, dropout 0.5, one dense layer."""
+
+    feature_width = 512
+
+    def __init__(self, channels: int, classes: int, image_size: int) -> None:
+        super().__init__()
+        if image_size < 32:
+            raise ValueError(f"network: vgg19 needs images of at least 32 pixels, not {image_size}")
+        widths: list[int | str] = []
+        for repeats, width in ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)):
+            widths += [*[width] * repeats, "pool"]
+        self.convolutions = _convolutions(channels, widths, batch_norm=True)
+        # One pixel is left of 48x48; the average makes any other size one pixel too.
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Sequential(Dropout(0.5), nn.Linear(self.feature_width, classes))
+        _initialise(self)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, 512): the penultimate feature; the network has no hidden dense layer."""
+        pooled: Tensor = self.pool(self.convolutions(x))
+        return pooled
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to logits (B, classes)."""
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+
+NETWORKS: dict[str, NetworkFactory] = {"small": SmallCnn, "rlps_cnn": RlpsCnn, "vgg19": Vgg19}
