@@ -54,7 +54,7 @@ def check(noise: Any) -> Noise | None:
         if len(rate) != 1:
             raise ValueError(f"noise={noise!r}: {kind} takes one rate; allowed: {ALLOWED}")
         return kind, rate
-    if kind == "ferplus" and numbers is None:
+    if kind == "ferplus" and numbers in (None, ()):
         return kind, ()
     raise ValueError(f"noise={noise!r}: allowed: {ALLOWED}")
 

@@ -1,0 +1,97 @@
+"""`fer-gym data`: list, inspect and prepare data sets."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from fer_gym.data import DATASETS, Splits, cache, load, noise
+from fer_gym.data.contact_sheet import contact_sheet
+from fer_gym.data.splits import NOISE_NAMES
+
+app = typer.Typer(help="List, inspect and prepare data sets.", no_args_is_help=True)
+
+_Name = Annotated[str, typer.Argument(help=f"One of {', '.join(DATASETS)}.")]
+_Root = Annotated[Path | None, typer.Option(help="The file or folder that holds the data set; see `ls`.")]
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    """Say in one line what is wrong with the data or an option, and exit with 2."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        print(f"fer-gym: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
+
+
+@app.command("ls")
+def list_datasets() -> None:
+    """List the data sets, and what --root each needs."""
+    for name, description in DATASETS.items():
+        print(f"{name:10} {description}")
+
+
+@app.command()
+def inspect(
+    name: _Name,
+    root: _Root = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many training images.")] = None,
+    noise_text: Annotated[
+        str,
+        typer.Option(
+            "--noise",
+            help="none, faces, faces:FULL,HALF,NONE, symmetric:RATE, pair:RATE or ferplus.",
+            show_default=True,
+        ),
+    ] = "none",
+    data_seed: Annotated[int, typer.Option(help="Decides what is carved, kept and made noisy.")] = 0,
+    out: Annotated[Path, typer.Option(help="Where the contact sheet goes, a PNG.")] = Path("sheet.png"),
+) -> None:
+    """Count the images of each split and class, and draw a contact sheet of the training images."""
+    with _errors():
+        splits = load(name, root, limit, noise.parse(noise_text), data_seed)
+        _print_counts(splits)
+        if splits.train.noise is not None:
+            _print_noise(splits.train.noise)
+        contact_sheet(splits.train, splits.classes).save(out, format="PNG")
+        print(f"contact sheet of the training images: {out}")
+
+
+@app.command()
+def prepare(name: _Name, root: _Root = None) -> None:
+    """Decode a data set into the cache now, so that later uses start at once."""
+    with _errors():
+        start = time.monotonic()
+        splits = load(name, root)
+        sizes = ", ".join(f"{len(split):,}" for split in (splits.train, splits.val, splits.test))
+        print(f"{name}: {sizes} images ready in {time.monotonic() - start:.1f} s, cached in {cache.folder()}")
+
+
+def _print_counts(splits: Splits) -> None:
+    channels, height, width = splits.image_shape
+    columns = [
+        np.bincount(s.labels, minlength=len(splits.classes)) for s in (splits.train, splits.val, splits.test)
+    ]
+    counts = np.column_stack([*columns, sum(columns)])
+    names = [*splits.classes, "all"]
+    wide = max(map(len, names))
+    print(f"{width}x{height} pixels, {'grey' if channels == 1 else 'colour'}")
+    print(f"{'class':{wide}} {'train':>9} {'val':>9} {'test':>9} {'all':>9}")
+    for name, row in zip(names, np.vstack([counts, counts.sum(axis=0)]), strict=True):
+        print(f"{name:{wide}} " + " ".join(f"{count:9,}" for count in row))
+
+
+def _print_noise(codes: np.ndarray) -> None:
+    wide = max(map(len, NOISE_NAMES))
+    print(f"{'noise':{wide}} {'train':>9} {'share':>9}")
+    for name, count in zip(NOISE_NAMES, np.bincount(codes, minlength=len(NOISE_NAMES)), strict=True):
+        if count:
+            print(f"{name:{wide}} {count:9,} {count / len(codes):9.1%}")
