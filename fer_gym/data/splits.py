@@ -40,8 +40,9 @@ class Split:
         pixels = self.pixels
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] not in (1, 3):
             raise DatasetError(
-                f"pixels: found {pixels.dtype} of shape {pixels.shape}, expected uint8 of shape (N, C, H, W) with "
-                "C = 1 or 3; scale to 0..255, convert with .astype(np.uint8) and put the channel second"
+                f"pixels: found {pixels.dtype} of shape {pixels.shape}, expected uint8 of shape "
+                "(N, C, H, W) with C = 1 or 3; scale to 0..255, convert with .astype(np.uint8) and put the "
+                "channel second"
             )
         if len(pixels) == 0:
             raise DatasetError("a split has no images; give every split at least one")
@@ -51,8 +52,8 @@ class Split:
                 continue
             if array.dtype != dtype or array.shape != (len(pixels),):
                 raise DatasetError(
-                    f"{name}: found {array.dtype} of shape {array.shape}, expected {np.dtype(dtype)} of shape "
-                    f"({len(pixels)},), one entry per image"
+                    f"{name}: found {array.dtype} of shape {array.shape}, expected {np.dtype(dtype)} "
+                    f"of shape ({len(pixels)},), one entry per image"
                 )
 
     def __len__(self) -> int:
@@ -64,11 +65,9 @@ class Split:
 
     def take(self, indices: NDArray[np.int64]) -> Split:
         """The images at `indices`, in that order, copied."""
-
-        def picked(array: NDArray[Any] | None) -> NDArray[Any] | None:
-            return None if array is None else np.ascontiguousarray(array[indices])
-
-        return Split(self.pixels[indices], self.labels[indices], picked(self.clean_labels), picked(self.noise))
+        clean = None if self.clean_labels is None else self.clean_labels[indices]
+        noise = None if self.noise is None else self.noise[indices]
+        return Split(self.pixels[indices], self.labels[indices], clean, noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +75,8 @@ class Splits:
     """A data set: training, validation and test images of one size, and the names of the classes.
 
     Raises:
-        DatasetError: if image sizes differ, a label is outside 0..len(classes)-1, or a class has no training image.
+        DatasetError: if image sizes differ, a label is outside 0..len(classes)-1, or a class has no
+            training image.
     """
 
     train: Split
