@@ -192,7 +192,8 @@ def _build_csv(path: Path, directory: Path) -> None:
                 where = f"{path}, line {reader.line_num}"
                 if len(row) != len(columns):
                     raise DatasetError(
-                        f"{where}: found {len(row)} columns, expected {len(columns)}; fetch the file again"
+                        f"{where}: found {len(row)} columns, expected {len(columns)}; correct the row or "
+                        "fetch the file again"
                     )
                 split, label = _usage(where, row[columns["Usage"]]), _label(where, row[columns["emotion"]])
                 rows.add(split, _pixels(where, row[columns["pixels"]]), label, position)
