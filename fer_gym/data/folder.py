@@ -55,6 +55,11 @@ def load(root: str | os.PathLike[str] | None, rng: np.random.Generator) -> Split
         )
     listing = {name: _list(path / name) for name in splits} if splits else {"train": _list(path)}
     classes = tuple(listing["train"])
+    if len(classes) < 2:
+        raise DatasetError(
+            f"{path / 'train' if splits else path}: found {len(classes)} class folders, expected at least "
+            f"two; give {FORMS}"
+        )
     for name, found in listing.items():
         _check_classes(path / name if splits else path, classes, tuple(found))
     files = [file for found in listing.values() for pictures in found.values() for file in pictures]
@@ -82,8 +87,6 @@ def _list(folder: Path) -> dict[str, list[Path]]:
                     f"{path}: no .png, .jpg or .jpeg picture of this class; add some or remove the folder"
                 )
             found[path.name] = pictures
-    if len(found) < 2:
-        raise DatasetError(f"{folder}: found {len(found)} class folders, expected at least two; give {FORMS}")
     return found
 
 

@@ -1,0 +1,168 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_gym import DatasetError
+from fer_gym.data import Splits, load
+
+COUNTS = {"train": {"sad": 20, "happy": 30}, "val": {"sad": 2, "happy": 3}, "test": {"sad": 4, "happy": 5}}
+
+
+def picture(grey: int, mode: str = "L", size: tuple[int, int] = (6, 5), kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.new("L", size, grey).convert(mode).save(file, kind)
+    return file.getvalue()
+
+
+def write(root: Path, counts: dict[str, int], first: int, mode: str = "L") -> int:
+    """Pictures ROOT/CLASS/000.png, ..., each of a grey of its own, from `first`; return the next grey."""
+    for name, count in counts.items():
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            (root / name / f"{number:03}.png").write_bytes(picture(first + number, mode))
+        first += count
+    return first
+
+
+def write_splits(root: Path, names: tuple[str, ...] = ("train", "val", "test"), mode: str = "L") -> Path:
+    grey = 0
+    for name in names:
+        grey = write(root / name, COUNTS[name], grey, mode)
+    return root
+
+
+def greys(splits: Splits) -> list[list[int]]:
+    return [split.pixels[:, 0, 0, 0].tolist() for split in (splits.train, splits.val, splits.test)]
+
+
+def test_splits_given(tmp_path: Path, empty_cache: Path) -> None:
+    root = write_splits(tmp_path / "faces")
+    (root / "train" / "sad" / ".hidden.png").write_bytes(b"no picture")
+    (root / "train" / "sad" / "notes.txt").write_text("no picture")
+    splits = load("folder", root)
+    assert splits.classes == ("happy", "sad")
+    assert splits.image_shape == (1, 5, 6)
+    assert np.bincount(splits.train.labels).tolist() == [30, 20]
+    # Sorted by class and name: happy's greys were written after sad's 0 to 19.
+    assert splits.train.pixels[:, 0, 0, 0].tolist() == [*range(20, 50), *range(20)]
+    assert [len(split) for split in (splits.train, splits.val, splits.test)] == [50, 5, 9]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cache", "faces"]
+
+
+def test_colour_keeps_its_channels(tmp_path: Path, empty_cache: Path) -> None:
+    root = write_splits(tmp_path / "faces", mode="RGB")
+    image = Image.new("RGB", (6, 5), (10, 20, 30))
+    image.putpixel((5, 0), (40, 50, 60))
+    image.save(root / "train" / "happy" / "000.png")
+    first = load("folder", root).train.pixels[0]
+    assert first.shape == (3, 5, 6)
+    assert first[:, 0, 0].tolist() == [10, 20, 30]
+    assert first[:, 0, 5].tolist() == [40, 50, 60]
+
+
+def test_validation_carved_from_training(tmp_path: Path, empty_cache: Path) -> None:
+    root = write_splits(tmp_path / "faces", ("train", "test"))
+    splits = load("folder", root)
+    assert np.bincount(splits.val.labels).tolist() == [3, 2]
+    assert np.bincount(splits.train.labels).tolist() == [27, 18]
+    train, val, test = greys(splits)
+    assert sorted(train + val) == list(range(50))
+    assert sorted(test) == list(range(50, 59))
+
+
+def test_both_carved(tmp_path: Path, empty_cache: Path) -> None:
+    write(tmp_path / "faces", {"sad": 20, "happy": 30, "few": 3}, 0)
+    splits = load("folder", tmp_path / "faces", data_seed=5)
+    assert splits.classes == ("few", "happy", "sad")
+    three = (splits.train, splits.val, splits.test)
+    assert [np.bincount(split.labels).tolist() for split in three] == [[1, 24, 16], [1, 3, 2], [1, 3, 2]]
+    assert sorted(grey for split in greys(splits) for grey in split) == list(range(53))
+    assert greys(load("folder", tmp_path / "faces", data_seed=5)) == greys(splits)
+    assert greys(load("folder", tmp_path / "faces", data_seed=6)) != greys(splits)
+    for split in three:  # every label is still its image's
+        names = ["sad" if grey < 20 else "happy" if grey < 50 else "few" for grey in split.pixels[:, 0, 0, 0]]
+        assert [splits.classes[label] for label in split.labels] == names
+
+
+def test_carving_is_not_moved_by_limit_or_noise(tmp_path: Path, empty_cache: Path) -> None:
+    write(tmp_path / "faces", {"sad": 20, "happy": 30}, 0)
+    plain, other = (
+        load("folder", tmp_path / "faces"),
+        load("folder", tmp_path / "faces", limit=9, noise=("pair", 0.5)),
+    )
+    assert greys(plain)[1:] == greys(other)[1:]
+
+
+def refused(root: Path, cache: Path) -> str:
+    with pytest.raises(DatasetError) as error:
+        load("folder", root)
+    assert list(cache.iterdir()) == []
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (picture(0, size=(5, 6)), ["5x6", "expected 6x5", "resize"]),
+        (picture(0, mode="RGB"), ["mode RGB", "expected L", "convert"]),
+        (picture(0, mode="P"), ["mode P", "expected L (grey) or RGB", "convert"]),
+        (b"", ["0 bytes", "remove"]),
+        (picture(0)[:44], ["truncated", "remove"]),
+        (picture(0, size=(3000, 3000)), ["3000x3000", "bomb", "resize"]),
+    ],
+)
+def test_first_offender_is_named(tmp_path: Path, empty_cache: Path, data: bytes, said: list[str]) -> None:
+    root = write_splits(tmp_path / "faces")
+    for name in ("001.png", "004.png"):
+        (root / "val" / "sad" / name).write_bytes(data)
+    message = refused(root, empty_cache)
+    for part in [str(root / "val" / "sad" / "001.png"), *said]:
+        assert part in message
+
+
+def test_layouts_that_are_none(tmp_path: Path, empty_cache: Path) -> None:
+    assert "no such folder" in refused(tmp_path / "no", empty_cache)
+    with pytest.raises(DatasetError, match="needs root=: a folder ROOT"):
+        load("folder")
+    root = tmp_path / "faces"
+    root.mkdir()
+    assert "0 class folders" in refused(root, empty_cache)
+    write(root, {"sad": 3}, 0)
+    assert "1 class folders, expected at least two" in refused(root, empty_cache)
+
+
+def test_class_too_small_to_carve(tmp_path: Path, empty_cache: Path) -> None:
+    write(tmp_path / "faces", {"sad": 9, "happy": 2}, 0)
+    with pytest.raises(DatasetError, match="2 pictures of class 'happy', expected at least 3"):
+        load("folder", tmp_path / "faces")
+
+
+def test_split_folder_missing(tmp_path: Path, empty_cache: Path) -> None:
+    message = refused(write_splits(tmp_path / "faces", ("train", "val")), empty_cache)
+    assert "found only train/, val/" in message
+    assert "add the missing" in message
+
+
+def test_class_without_pictures(tmp_path: Path, empty_cache: Path) -> None:
+    root = write_splits(tmp_path / "faces")
+    for file in (root / "val" / "sad").iterdir():
+        file.unlink()
+    message = refused(root, empty_cache)
+    assert str(root / "val" / "sad") in message
+    assert "no .png, .jpg or .jpeg picture" in message
+    (root / "val" / "sad").rmdir()
+    (root / "val" / "joy").mkdir()
+    (root / "val" / "joy" / "0.png").write_bytes(picture(0))
+    assert f"{root / 'val'}: a folder of class 'joy' where train/ has none" in refused(root, empty_cache)
+    (root / "val" / "joy").rename(tmp_path / "joy")
+    assert f"{root / 'val'}: no folder of class 'sad' where train/ has one" in refused(root, empty_cache)
+
+
+def test_changed_picture_is_read_again(tmp_path: Path, empty_cache: Path) -> None:
+    root = write_splits(tmp_path / "faces")
+    assert load("folder", root).train.pixels[0, 0, 0, 0] == 20
+    (root / "train" / "happy" / "000.png").write_bytes(picture(200, size=(6, 5), kind="PNG") + b" ")
+    assert load("folder", root).train.pixels[0, 0, 0, 0] == 200
