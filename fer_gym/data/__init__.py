@@ -95,13 +95,13 @@ def _load_whole(
         raise ValueError(f"root={str(root)!r}: {called} takes no root; leave it out")
     if isinstance(name, Splits):
         return name
-    if name == "synthetic":
-        return synthetic.load(
-            **{key: _whole(key, value, 0 if key == "seed" else 1) for key, value in options.items()}
-        )
     if doubts and name != "fer2013":
         raise ValueError(
             f'noise="ferplus" needs FER+ votes, which only the data set "fer2013" has, not {called}'
+        )
+    if name == "synthetic":
+        return synthetic.load(
+            **{key: _whole(key, value, 0 if key == "seed" else 1) for key, value in options.items()}
         )
     if name == "fer2013":
         if options and not doubts:

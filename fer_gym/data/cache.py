@@ -79,7 +79,7 @@ def cached(name: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> 
         return {
             p.stem: np.asarray(np.load(p, mmap_mode="r", allow_pickle=False)) for p in entry.glob("*.npy")
         }
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise DatasetError(
             f"{entry}: damaged cache entry ({error}); delete this folder, it is rebuilt"
         ) from error

@@ -1,0 +1,175 @@
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_gym import DatasetError
+from fer_gym.data import cache
+
+
+def build_seven(directory: Path) -> None:
+    np.save(directory / "numbers.npy", np.arange(7))
+
+
+def fail(directory: Path) -> None:
+    raise AssertionError("built again")
+
+
+def test_built_once_then_mapped(empty_cache: Path) -> None:
+    first = cache.cached("test", {"a": 1}, build_seven)
+    again = cache.cached("test", {"a": 1}, fail)
+    for arrays in (first, again):
+        assert list(arrays) == ["numbers"]
+        assert arrays["numbers"].tolist() == list(range(7))
+        assert isinstance(arrays["numbers"].base, np.memmap)
+        with pytest.raises(ValueError, match="read-only"):
+            arrays["numbers"][0] = 1
+    assert len(list(empty_cache.iterdir())) == 1
+
+
+def test_every_key_and_name_has_its_entry(empty_cache: Path) -> None:
+    for name, key in (("test", {"a": 1}), ("test", {"a": 2}), ("other", {"a": 1})):
+        cache.cached(name, key, build_seven)
+    assert len(list(empty_cache.iterdir())) == 3
+    with pytest.raises(AssertionError, match="built again"):
+        cache.cached("test", {"a": 1, "b": 0}, fail)
+
+
+@pytest.mark.parametrize("error", [DatasetError, OSError, KeyboardInterrupt, SystemExit])
+def test_failed_build_leaves_nothing(empty_cache: Path, error: type[BaseException]) -> None:
+    def build(directory: Path) -> None:
+        build_seven(directory)
+        raise error("stop")
+
+    with pytest.raises(error, match="stop"):
+        cache.cached("test", {}, build)
+    assert list(empty_cache.iterdir()) == []
+    assert cache.cached("test", {}, build_seven)["numbers"].tolist() == list(range(7))
+
+
+def test_folder_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FER_GYM_CACHE", "~/mine")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert cache.folder() == tmp_path / "mine"
+    monkeypatch.delenv("FER_GYM_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache.folder() == tmp_path / "xdg" / "fer-gym"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache.folder() == tmp_path / ".cache" / "fer-gym"
+
+
+def test_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FER_GYM_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DatasetError, match=r"cannot write to the cache folder .* set FER_GYM_CACHE") as error:
+        cache.cached("test", {}, build_seven)
+    assert str(tmp_path / "file") in str(error.value)
+
+
+def test_damaged_entry_is_named(empty_cache: Path) -> None:
+    cache.cached("test", {}, build_seven)
+    (entry,) = empty_cache.iterdir()
+    (entry / "numbers.npy").write_bytes(b"")
+    with pytest.raises(DatasetError, match="delete this folder") as error:
+        cache.cached("test", {}, fail)
+    assert str(entry) in str(error.value)
+
+
+def build_slowly(directory: Path) -> None:
+    np.save(directory / "pid.npy", np.array([os.getpid()]))
+    time.sleep(0.5)
+
+
+def one_of_two(barrier: multiprocessing.Barrier, answers: multiprocessing.Queue) -> None:
+    barrier.wait()
+    answers.put(int(cache.cached("test", {}, build_slowly)["pid"][0]))
+
+
+def test_two_processes_at_once_agree(empty_cache: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier, answers = context.Barrier(2), context.Queue()
+    processes = [context.Process(target=one_of_two, args=(barrier, answers)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    pids = [answers.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    assert pids[0] == pids[1]
+    assert pids[0] in [process.pid for process in processes]
+    assert len(list(empty_cache.iterdir())) == 1
+
+
+def test_entry_that_appears_meanwhile_is_used(empty_cache: Path) -> None:
+    """What the slower of two builders sees."""
+
+    def build(directory: Path) -> None:
+        cache.cached("test", {}, build_seven)
+        np.save(directory / "numbers.npy", np.arange(3))
+
+    assert cache.cached("test", {}, build)["numbers"].tolist() == list(range(7))
+    assert len(list(empty_cache.iterdir())) == 1
+
+
+def test_killed_builder_is_cleaned_up(empty_cache: Path) -> None:
+    script = (
+        "import os, signal\n"
+        "from fer_gym.data import cache\n"
+        "cache.cached('test', {}, lambda directory: os.kill(os.getpid(), signal.SIGKILL))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=False)
+    assert done.returncode != 0
+    (left,) = empty_cache.iterdir()
+    foreign = empty_cache / ".building-another-host-1-abc"
+    foreign.mkdir()
+    old = empty_cache / ".building-another-host-2-abc"
+    old.mkdir()
+    os.utime(old, (0, 0))
+    cache.cached("test", {}, build_seven)
+    assert not left.exists()
+    assert not old.exists()
+    # It may be at work still, on the machine that shares this folder.
+    assert foreign.exists()
+
+
+def test_keys_of_files_and_folders_follow_every_change(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("1")
+    two.write_text("22")
+    seen = [cache.file_key(one), cache.file_key(two)]
+    os.utime(one, ns=(0, 123))
+    seen.append(cache.file_key(one))
+    listings = [[one], [two], [one, two]]
+    seen += [cache.folder_key(tmp_path, listing) for listing in listings]
+    os.utime(two, ns=(0, 456))
+    seen.append(cache.folder_key(tmp_path, [one, two]))
+    assert cache.folder_key(tmp_path, [one, two]) == seen[-1]
+    assert all(seen.count(key) == 1 for key in seen)
+
+
+def test_progress_is_two_lines_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with cache.progress("decoding x", 2000) as advance:
+        advance()
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("fer-gym: decoding x (2,000)\nfer-gym: decoding x took ")
+
+
+def test_progress_is_a_bar_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rich")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with cache.progress("decoding x", 4) as advance:
+        for _ in range(4):
+            advance()
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "decoding x" in output.err
+    assert "100%" in output.err
