@@ -11,6 +11,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from fer_gym.data import DATASETS, Splits, cache, load, noise
 from fer_gym.data.contact_sheet import contact_sheet
@@ -89,7 +90,7 @@ def _print_counts(splits: Splits) -> None:
         print(f"{name:{wide}} " + " ".join(f"{count:9,}" for count in row))
 
 
-def _print_noise(codes: np.ndarray) -> None:
+def _print_noise(codes: NDArray[np.int8]) -> None:
     wide = max(map(len, NOISE_NAMES))
     print(f"{'noise':{wide}} {'train':>9} {'share':>9}")
     for name, count in zip(NOISE_NAMES, np.bincount(codes, minlength=len(NOISE_NAMES)), strict=True):

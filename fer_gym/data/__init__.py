@@ -93,6 +93,8 @@ def _load_whole(
             raise ValueError(f"{called} has no option {option!r}; allowed: {', '.join(allowed) or 'none'}")
     if root is not None and name not in ("fer2013", "folder"):
         raise ValueError(f"root={str(root)!r}: {called} takes no root; leave it out")
+    if not (root is None or isinstance(root, (str, os.PathLike))):
+        raise ValueError(f"root={root!r}: allowed: the path of a file or folder")
     if isinstance(name, Splits):
         return name
     if doubts and name != "fer2013":
@@ -124,7 +126,7 @@ def _whole(keyword: str, value: Any, least: int) -> int:
 
 
 def _limited(split: Split, limit: int, classes: int, rng: np.random.Generator) -> Split:
-    """At most `limit` images, the first of a stratified order: smaller sets nest in larger ones."""
+    """At most `limit` images: the first of a stratified order, so that smaller sets nest in larger ones."""
     if limit < classes:
         raise ValueError(
             f"limit={limit}: allowed: at least {classes}, one image for each class, or None for all"

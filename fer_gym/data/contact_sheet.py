@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from fer_gym.data.splits import DOUBTED, FLIPPED, NOISE_NAMES, UNTOUCHED, Split
@@ -73,6 +74,6 @@ def contact_sheet(split: Split, classes: Sequence[str], per_class: int = 12) -> 
     return sheet
 
 
-def _picture(pixels: np.ndarray) -> Image.Image:
+def _picture(pixels: NDArray[np.uint8]) -> Image.Image:
     """An image (C, H, W) as a Pillow picture."""
     return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))

@@ -69,7 +69,7 @@ def load(
     path = _find(root)
     if path.is_dir():
         listing = _list_folder(path)
-        key = cache.folder_key(path, (path / member for member in listing))
+        key = cache.folder_key(path, listing)
         build = partial(_build_folder, path, listing)
     else:
         key = cache.file_key(path)
@@ -306,10 +306,12 @@ def _build_pictures(
 
 def _list_folder(root: Path) -> list[str]:
     """The files below train/ and test/, relative to `root`, sorted."""
-    files = (
-        Path(at) / name for folder in _FOLDERS for at, _, names in os.walk(root / folder) for name in names
-    )
-    return sorted(file.relative_to(root).as_posix() for file in files)
+    found = []
+    for folder in _FOLDERS:
+        for at, _, names in os.walk(root / folder):
+            below = Path(at).relative_to(root).as_posix()
+            found += [f"{below}/{name}" for name in names]
+    return sorted(found)
 
 
 def _build_folder(root: Path, listing: list[str], directory: Path) -> None:

@@ -62,7 +62,12 @@ def load(root: str | os.PathLike[str] | None, rng: np.random.Generator) -> Split
         )
     for name, found in listing.items():
         _check_classes(path / name if splits else path, classes, tuple(found))
-    files = [file for found in listing.values() for pictures in found.values() for file in pictures]
+    files = [
+        file.relative_to(path).as_posix()
+        for found in listing.values()
+        for pictures in found.values()
+        for file in pictures
+    ]
     arrays = cache.cached("folder", cache.folder_key(path, files), partial(_build, path, listing))
     whole = {name: Split(arrays[f"{name}_pixels"], arrays[f"{name}_labels"]) for name in listing}
     missing = [name for name in ("val", "test") if name not in whole]
@@ -80,7 +85,7 @@ def _list(folder: Path) -> dict[str, list[Path]]:
             pictures = [
                 file
                 for file in sorted(path.iterdir())
-                if file.suffix.lower() in images.ENDINGS and not file.name.startswith(".") and file.is_file()
+                if file.suffix.lower() in images.ENDINGS and not file.name.startswith(".")
             ]
             if not pictures:
                 raise DatasetError(

@@ -51,9 +51,8 @@ def decode(data: bytes, where: str, expected: tuple[int, int, int] | None = None
             pixels = np.asarray(image)
     except DatasetError:
         raise
-    except (
-        Exception
-    ) as error:  # Pillow raises many kinds on broken files: OSError, SyntaxError, struct.error, ...
+    except Exception as error:
+        # On broken files Pillow raises many kinds: OSError, SyntaxError, struct.error, ...
         raise DatasetError(
             f"{where}: not a readable JPEG or PNG picture, or a truncated one ({error}); restore or remove it"
         ) from error

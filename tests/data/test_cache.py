@@ -144,11 +144,11 @@ def test_keys_of_files_and_folders_follow_every_change(tmp_path: Path) -> None:
     seen = [cache.file_key(one), cache.file_key(two)]
     os.utime(one, ns=(0, 123))
     seen.append(cache.file_key(one))
-    listings = [[one], [two], [one, two]]
+    listings = [["one"], ["two"], ["one", "two"]]
     seen += [cache.folder_key(tmp_path, listing) for listing in listings]
     os.utime(two, ns=(0, 456))
-    seen.append(cache.folder_key(tmp_path, [one, two]))
-    assert cache.folder_key(tmp_path, [one, two]) == seen[-1]
+    seen.append(cache.folder_key(tmp_path, ["one", "two"]))
+    assert cache.folder_key(tmp_path, ["one", "two"]) == seen[-1]
     assert all(seen.count(key) == 1 for key in seen)
 
 

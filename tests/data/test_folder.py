@@ -52,6 +52,14 @@ def test_splits_given(tmp_path: Path, empty_cache: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cache", "faces"]
 
 
+def test_root_may_be_relative(tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_splits(tmp_path / "faces")
+    for here, name in ((tmp_path, "faces"), (root, ".")):
+        monkeypatch.chdir(here)
+        assert len(load("folder", name).train) == 50
+    assert len(list(empty_cache.iterdir())) == 1
+
+
 def test_colour_keeps_its_channels(tmp_path: Path, empty_cache: Path) -> None:
     root = write_splits(tmp_path / "faces", mode="RGB")
     image = Image.new("RGB", (6, 5), (10, 20, 30))

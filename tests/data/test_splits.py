@@ -102,6 +102,7 @@ def test_global_generators_neither_matter_nor_move() -> None:
         ({"data_seed": None}, "data_seed=None: allowed: whole numbers from 0"),
         ({"root": "/tmp"}, "root='/tmp': 'synthetic' takes no root"),
         ({"name": splits_of([0, 1, 2]), "root": "/tmp"}, "a Splits takes no root"),
+        ({"name": "folder", "root": 5}, "root=5: allowed: the path"),
         ({"trian": 5}, "'synthetic' has no option 'trian'; allowed: train, val, test, seed"),
         ({"train": 0}, "train=0: allowed: whole numbers from 1"),
         ({"seed": -1}, "seed=-1: allowed: whole numbers from 0"),
