@@ -78,9 +78,7 @@ def prepare(name: _Name, root: _Root = None) -> None:
 
 def _print_counts(splits: Splits) -> None:
     channels, height, width = splits.image_shape
-    columns = [
-        np.bincount(s.labels, minlength=len(splits.classes)) for s in (splits.train, splits.val, splits.test)
-    ]
+    columns = [np.bincount(s.labels, minlength=len(splits.classes)) for s in (splits.train, splits.val, splits.test)]
     counts = np.column_stack([*columns, sum(columns)])
     names = [*splits.classes, "all"]
     wide = max(map(len, names))

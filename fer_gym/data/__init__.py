@@ -83,9 +83,7 @@ def _load_whole(
 ) -> Splits:
     """The data set before limit and noise, once every keyword has been checked."""
     if not isinstance(name, (str, Splits)) or (isinstance(name, str) and name not in DATASETS):
-        raise DatasetError(
-            f"unknown data set {name!r}; allowed: {', '.join(DATASETS)}, or a Splits of your own"
-        )
+        raise DatasetError(f"unknown data set {name!r}; allowed: {', '.join(DATASETS)}, or a Splits of your own")
     allowed = _OPTIONS[name] if isinstance(name, str) else ()
     called = repr(name) if isinstance(name, str) else "a Splits"
     for option in options:
@@ -98,13 +96,9 @@ def _load_whole(
     if isinstance(name, Splits):
         return name
     if doubts and name != "fer2013":
-        raise ValueError(
-            f'noise="ferplus" needs FER+ votes, which only the data set "fer2013" has, not {called}'
-        )
+        raise ValueError(f'noise="ferplus" needs FER+ votes, which only the data set "fer2013" has, not {called}')
     if name == "synthetic":
-        return synthetic.load(
-            **{key: _whole(key, value, 0 if key == "seed" else 1) for key, value in options.items()}
-        )
+        return synthetic.load(**{key: _whole(key, value, 0 if key == "seed" else 1) for key, value in options.items()})
     if name == "fer2013":
         if options and not doubts:
             raise ValueError(
@@ -128,9 +122,7 @@ def _whole(keyword: str, value: Any, least: int) -> int:
 def _limited(split: Split, limit: int, classes: int, rng: np.random.Generator) -> Split:
     """At most `limit` images: the first of a stratified order, so that smaller sets nest in larger ones."""
     if limit < classes:
-        raise ValueError(
-            f"limit={limit}: allowed: at least {classes}, one image for each class, or None for all"
-        )
+        raise ValueError(f"limit={limit}: allowed: at least {classes}, one image for each class, or None for all")
     if limit >= len(split):
         return split
     place = np.empty(len(split))

@@ -79,13 +79,9 @@ def cached(name: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> 
         _build(entry, text, build)
     try:
         # The view drops the memmap subclass, whose scalars and pickles surprise, and keeps the map.
-        return {
-            p.stem: np.asarray(np.load(p, mmap_mode="r", allow_pickle=False)) for p in entry.glob("*.npy")
-        }
+        return {p.stem: np.asarray(np.load(p, mmap_mode="r", allow_pickle=False)) for p in entry.glob("*.npy")}
     except (OSError, EOFError, ValueError) as error:
-        raise DatasetError(
-            f"{entry}: damaged cache entry ({error}); delete this folder, it is rebuilt"
-        ) from error
+        raise DatasetError(f"{entry}: damaged cache entry ({error}); delete this folder, it is rebuilt") from error
 
 
 def _build(entry: Path, key: str, build: Callable[[Path], None]) -> None:

@@ -63,9 +63,7 @@ def contact_sheet(split: Split, classes: Sequence[str], per_class: int = 12) -> 
             x = _MARGIN + column + place * step_x
             kind = UNTOUCHED if split.noise is None else int(split.noise[index])
             if kinds:
-                pen.rectangle(
-                    (x, y, x + width + 2 * _FRAME - 1, y + _TILE + 2 * _FRAME - 1), fill=_COLOURS[kind]
-                )
+                pen.rectangle((x, y, x + width + 2 * _FRAME - 1, y + _TILE + 2 * _FRAME - 1), fill=_COLOURS[kind])
             picture = _picture(split.pixels[index]).resize((width, _TILE), Image.Resampling.BICUBIC)
             sheet.paste(picture, (x + _FRAME, y + _FRAME))
             if truths is not None and truths[index] != label:

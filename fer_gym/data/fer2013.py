@@ -103,8 +103,7 @@ def _train_votes(
         order_path = ferplus.find(path, ferplus.ROW_ORDER_NAME, row_order, "row_order")
         order = ferplus.read_row_order(order_path)
         rows = {
-            split: ferplus.rows_of_members(arrays[f"{split}_members"], order, order_path)
-            for split in USAGES.values()
+            split: ferplus.rows_of_members(arrays[f"{split}_members"], order, order_path) for split in USAGES.values()
         }
     for usage, split in USAGES.items():
         for row in rows[split][rows[split] >= 0]:
@@ -161,9 +160,7 @@ class _Rows:
         for usage, split in USAGES.items():
             labels = np.array(self.labels[split], np.int64)
             if not len(labels):
-                raise DatasetError(
-                    f"{source}: no image of the split {usage}; the file is incomplete, fetch it again"
-                )
+                raise DatasetError(f"{source}: no image of the split {usage}; the file is incomplete, fetch it again")
             missing = np.flatnonzero(np.bincount(labels, minlength=len(CLASSES)) == 0)
             if len(missing):
                 raise DatasetError(
@@ -220,8 +217,7 @@ def _usage(where: str, text: str) -> str:
         return USAGES[text.strip()]
     except KeyError:
         raise DatasetError(
-            f"{where}: found the Usage {text[:40]!r}, expected one of {', '.join(USAGES)}; correct the row "
-            "or remove it"
+            f"{where}: found the Usage {text[:40]!r}, expected one of {', '.join(USAGES)}; correct the row or remove it"
         ) from None
 
 
@@ -249,8 +245,7 @@ def _pixels(where: str, text: str) -> bytes:
     tokens = data.split()
     if len(tokens) != _PIXELS:
         raise DatasetError(
-            f"{where}: found {len(tokens):,} pixels, expected {_PIXELS:,} (48x48); correct the row or remove "
-            "it"
+            f"{where}: found {len(tokens):,} pixels, expected {_PIXELS:,} (48x48); correct the row or remove it"
         )
     wrong = next(token for token in tokens if not token.isdigit() or len(token) > 3 or int(token) > 255)
     raise DatasetError(
@@ -262,9 +257,7 @@ def _pixels(where: str, text: str) -> bytes:
 def _picture(source: Path, member: str) -> tuple[str, str, int] | None:
     """The key (FOLDER/CLASS/NAME), split and label in a picture's path; None if it is not of the set."""
     path = PurePosixPath(member)
-    if path.suffix.lower() not in images.ENDINGS or any(
-        part.startswith((".", "__MACOSX")) for part in path.parts
-    ):
+    if path.suffix.lower() not in images.ENDINGS or any(part.startswith((".", "__MACOSX")) for part in path.parts):
         return None
     if not any(part in _FOLDERS for part in path.parts[:-1]):
         return None
@@ -283,9 +276,7 @@ def _picture(source: Path, member: str) -> tuple[str, str, int] | None:
     return "/".join(path.parts[-3:]), USAGES[usage], CLASSES.index(path.parts[-2])
 
 
-def _build_pictures(
-    source: Path, directory: Path, members: Iterable[str], read: Callable[[str], bytes]
-) -> None:
+def _build_pictures(source: Path, directory: Path, members: Iterable[str], read: Callable[[str], bytes]) -> None:
     """Decode pictures in the order of their keys."""
     pictures = {}
     for member in members:
@@ -332,18 +323,14 @@ def _read(path: Path, archive: zipfile.ZipFile, member: str) -> bytes:
     try:
         return archive.read(member)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-        raise DatasetError(
-            f"{path}, {member}: cannot be unpacked ({error}); fetch the zip file again"
-        ) from error
+        raise DatasetError(f"{path}, {member}: cannot be unpacked ({error}); fetch the zip file again") from error
 
 
 def _checked_members(path: Path, archive: zipfile.ZipFile) -> list[str]:
     """The names of the files in a zip, none of which escapes from a folder or unpacks into something huge."""
     infos = archive.infolist()
     if len(infos) > _MAX_MEMBERS:
-        raise DatasetError(
-            f"{path}: {len(infos):,} members, expected at most {_MAX_MEMBERS:,}; is it FER2013?"
-        )
+        raise DatasetError(f"{path}: {len(infos):,} members, expected at most {_MAX_MEMBERS:,}; is it FER2013?")
     total = 0
     for info in infos:
         where = f"{path}, {info.filename[:200]}"

@@ -77,8 +77,7 @@ def find(data: Path, name: str, given: str | os.PathLike[str] | None, keyword: s
         if place.is_file():
             return place
     raise DatasetError(
-        f"{places[0]}: no such file, which noise='ferplus' needs; put {name} beside the data or give "
-        f"{keyword}=PATH"
+        f"{places[0]}: no such file, which noise='ferplus' needs; put {name} beside the data or give {keyword}=PATH"
     )
 
 

@@ -53,7 +53,7 @@ def load(root: str | os.PathLike[str] | None, rng: np.random.Generator) -> Split
             f"{path}: found only {', '.join(f'{name}/' for name in splits)}; add the missing train/ or "
             "test/, or put the class folders right below the root to have validation and test pictures carved"
         )
-    listing = {name: _list(path / name) for name in splits} if splits else {"train": _list(path)}
+    listing = {name: _list(path, f"{name}/") for name in splits} if splits else {"train": _list(path, "")}
     classes = tuple(listing["train"])
     if len(classes) < 2:
         raise DatasetError(
@@ -62,12 +62,7 @@ def load(root: str | os.PathLike[str] | None, rng: np.random.Generator) -> Split
         )
     for name, found in listing.items():
         _check_classes(path / name if splits else path, classes, tuple(found))
-    files = [
-        file.relative_to(path).as_posix()
-        for found in listing.values()
-        for pictures in found.values()
-        for file in pictures
-    ]
+    files = [file for found in listing.values() for pictures in found.values() for file in pictures]
     arrays = cache.cached("folder", cache.folder_key(path, files), partial(_build, path, listing))
     whole = {name: Split(arrays[f"{name}_pixels"], arrays[f"{name}_labels"]) for name in listing}
     missing = [name for name in ("val", "test") if name not in whole]
@@ -77,21 +72,22 @@ def load(root: str | os.PathLike[str] | None, rng: np.random.Generator) -> Split
     return Splits(whole["train"], whole["val"], whole["test"], classes)
 
 
-def _list(folder: Path) -> dict[str, list[Path]]:
-    """The pictures of each class folder, both sorted by name."""
+def _list(root: Path, below: str) -> dict[str, list[str]]:
+    """The pictures of each class folder in ROOT/BELOW, as paths below ROOT; both sorted by name."""
     found = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.name.startswith("."):
+    for name in sorted(os.listdir(root / below)):
+        folder = root / below / name
+        if folder.is_dir() and not name.startswith("."):
             pictures = [
-                file
-                for file in sorted(path.iterdir())
-                if file.suffix.lower() in images.ENDINGS and not file.name.startswith(".")
+                f"{below}{name}/{file}"
+                for file in sorted(os.listdir(folder))
+                if file.lower().endswith(images.ENDINGS) and not file.startswith(".")
             ]
             if not pictures:
                 raise DatasetError(
-                    f"{path}: no .png, .jpg or .jpeg picture of this class; add some or remove the folder"
+                    f"{folder}: no .png, .jpg or .jpeg picture of this class; add some or remove the folder"
                 )
-            found[path.name] = pictures
+            found[name] = pictures
     return found
 
 
@@ -100,33 +96,28 @@ def _check_classes(folder: Path, classes: tuple[str, ...], found: tuple[str, ...
         where = "train/ has none" if name in found else "train/ has one"
         what = "a folder" if name in found else "no folder"
         raise DatasetError(
-            f"{folder}: {what} of class {name!r} where {where}; every split needs pictures of the same "
-            "classes"
+            f"{folder}: {what} of class {name!r} where {where}; every split needs pictures of the same classes"
         )
 
 
-def _build(root: Path, listing: dict[str, dict[str, list[Path]]], directory: Path) -> None:
+def _build(root: Path, listing: dict[str, dict[str, list[str]]], directory: Path) -> None:
     first = next(iter(listing["train"].values()))[0]
-    channels, height, width = images.decode(images.read(first), str(first)).shape
+    channels, height, width = images.decode(images.read(root / first), str(root / first)).shape
     expected = channels, height, width
     total = sum(len(files) for found in listing.values() for files in found.values())
     with cache.progress(f"decoding {root}", total) as advance:
         for split, found in listing.items():
-            labels = np.repeat(np.arange(len(found)), [len(files) for files in found.values()]).astype(
-                np.int64
-            )
+            labels = np.repeat(np.arange(len(found)), [len(files) for files in found.values()]).astype(np.int64)
             pixels = np.lib.format.open_memmap(
                 directory / f"{split}_pixels.npy", mode="w+", dtype=np.uint8, shape=(len(labels), *expected)
             )
             for i, file in enumerate(file for files in found.values() for file in files):
-                pixels[i] = images.decode(images.read(file), str(file), expected)
+                pixels[i] = images.decode(images.read(root / file), str(root / file), expected)
                 advance()
             np.save(directory / f"{split}_labels.npy", labels)
 
 
-def _carve(
-    root: Path, split: Split, classes: tuple[str, ...], parts: int, rng: np.random.Generator
-) -> list[Split]:
+def _carve(root: Path, split: Split, classes: tuple[str, ...], parts: int, rng: np.random.Generator) -> list[Split]:
     """Take `parts` splits off a split, each with a share of `CARVED` of each class, at least one picture.
 
     Returns:

@@ -23,9 +23,7 @@ def read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DatasetError(
-            f"{path}: cannot be read ({error.strerror}); restore the file or its permissions"
-        ) from error
+        raise DatasetError(f"{path}: cannot be read ({error.strerror}); restore the file or its permissions") from error
 
 
 def decode(data: bytes, where: str, expected: tuple[int, int, int] | None = None) -> NDArray[np.uint8]:
@@ -78,6 +76,4 @@ def _check(image: Image.Image, where: str, expected: tuple[int, int, int] | None
             f"({_MODES[mode]}); convert it"
         )
     if (width, height) != (wide, high):
-        raise DatasetError(
-            f"{where}: a picture of {width}x{height} pixels, expected {wide}x{high}; resize it"
-        )
+        raise DatasetError(f"{where}: a picture of {width}x{height} pixels, expected {wide}x{high}; resize it")

@@ -150,10 +150,7 @@ def none_face(image: NDArray[np.uint8], bottom: bool, right: bool) -> NDArray[np
 
 def _resized(part: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
     _, height, width = shape
-    planes = [
-        np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
-        for plane in part
-    ]
+    planes = [np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR)) for plane in part]
     return np.stack(planes)
 
 

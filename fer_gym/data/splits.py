@@ -104,9 +104,7 @@ class Splits:
         counts = np.bincount(self.train.labels, minlength=len(self.classes))
         if not counts.all():
             missing = [name for name, count in zip(self.classes, counts, strict=True) if count == 0]
-            raise DatasetError(
-                f"no training image of class {', '.join(missing)}; remove the class or raise the limit"
-            )
+            raise DatasetError(f"no training image of class {', '.join(missing)}; remove the class or raise the limit")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Splits:
         """Return itself, as `Split` does."""

@@ -160,9 +160,7 @@ def test_progress_is_two_lines_off_a_terminal(capsys: pytest.CaptureFixture[str]
     assert output.err.startswith("fer-gym: decoding x (2,000)\nfer-gym: decoding x took ")
 
 
-def test_progress_is_a_bar_on_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("rich")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")

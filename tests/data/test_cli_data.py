@@ -45,9 +45,7 @@ def test_inspect_with_limit_and_seed(tmp_path: Path, empty_cache: Path) -> None:
     sheets = []
     for seed in (0, 1, 0):
         sheet = tmp_path / f"{seed}.png"
-        code, out, _ = run(
-            "inspect", "fer2013", "--root", root, "--limit", 7, "--data-seed", seed, "--out", sheet
-        )
+        code, out, _ = run("inspect", "fer2013", "--root", root, "--limit", 7, "--data-seed", seed, "--out", sheet)
         assert code == 0
         assert "7        14        14        35" in out
         sheets.append(sheet.read_bytes())

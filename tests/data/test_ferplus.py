@@ -120,9 +120,7 @@ def write_order(path: Path, order: dict[str, int]) -> Path:
 
 @pytest.mark.parametrize("form", ["zip", "folder"])
 @pytest.mark.parametrize("beside", [True, False])
-def test_joined_with_pictures_by_the_row_order(
-    tmp_path: Path, empty_cache: Path, form: str, beside: bool
-) -> None:
+def test_joined_with_pictures_by_the_row_order(tmp_path: Path, empty_cache: Path, form: str, beside: bool) -> None:
     contents = files.members()
     if form == "zip":
         path = files.write_zip(tmp_path / "fer2013.zip", contents)
@@ -215,9 +213,7 @@ def test_broken_votes(tmp_path: Path, empty_cache: Path, text: str, said: list[s
         ({"train/angry/Training_1.jpg": 14}, ["line 16", "found the Usage 'PublicTest'", "belong together"]),
     ],
 )
-def test_broken_row_order(
-    tmp_path: Path, empty_cache: Path, change: dict[str, int | str], said: list[str]
-) -> None:
+def test_broken_row_order(tmp_path: Path, empty_cache: Path, change: dict[str, int | str], said: list[str]) -> None:
     contents = files.members()
     path = files.write_zip(tmp_path / "fer2013.zip", contents)
     write_votes(tmp_path / "fer2013new.csv", votes_against(set()))

@@ -45,9 +45,7 @@ def test_none_face_by_hand() -> None:
     # An 8x8 image whose corner squares, two pixels wide, are of one grey each.
     image = np.full((1, 8, 8), 255, np.uint8)
     image[0, :2, :2], image[0, :2, 6:], image[0, 6:, :2], image[0, 6:, 6:] = 1, 2, 3, 4
-    for grey, (bottom, right) in enumerate(
-        [(False, False), (False, True), (True, False), (True, True)], start=1
-    ):
+    for grey, (bottom, right) in enumerate([(False, False), (False, True), (True, False), (True, True)], start=1):
         assert (noise.none_face(image, bottom, right) == grey).all()
 
 
@@ -159,9 +157,7 @@ def test_another_seed_is_another_draw(asked: object) -> None:
 def test_none_and_defaults() -> None:
     split = split_of(8)
     assert apply(split, None) is split
-    np.testing.assert_array_equal(
-        apply(split, "faces").noise, apply(split, ("faces", (0.5, 0.25, 0.25))).noise
-    )
+    np.testing.assert_array_equal(apply(split, "faces").noise, apply(split, ("faces", (0.5, 0.25, 0.25))).noise)
     assert np.bincount(apply(split, "faces").noise).tolist() == [4, 2, 2]
     assert np.bincount(apply(split, ("faces", [0.2, 0.3, 0.5])).noise).tolist() == [2, 2, 4]
 

@@ -27,9 +27,7 @@ def indices(split: Split) -> list[int]:
     return split.pixels.reshape(-1, 4).copy().view("<u4")[:, 0].tolist()
 
 
-some_labels = st.lists(st.sampled_from([0, 0, 0, 0, 1, 1, 2]), max_size=80).map(
-    lambda drawn: [0, 1, 2, *drawn]
-)
+some_labels = st.lists(st.sampled_from([0, 0, 0, 0, 1, 1, 2]), max_size=80).map(lambda drawn: [0, 1, 2, *drawn])
 
 
 @given(labels=some_labels, limit=st.integers(3, 90), more=st.integers(0, 20), seed=st.integers(0, 2**40))
@@ -53,9 +51,7 @@ def test_limit(labels: list[int], limit: int, more: int, seed: int) -> None:
 
 def test_limit_takes_other_images_under_another_seed() -> None:
     whole = splits_of([0, 1, 2] * 30)
-    assert indices(load(whole, limit=30, data_seed=0).train) != indices(
-        load(whole, limit=30, data_seed=1).train
-    )
+    assert indices(load(whole, limit=30, data_seed=0).train) != indices(load(whole, limit=30, data_seed=1).train)
 
 
 def test_no_limit_copies_nothing() -> None:
