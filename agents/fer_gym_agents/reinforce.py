@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, PyTorchObs, Schedule
 from torch import Tensor, nn
 
 from fer_gym_agents.credit import SampleCredits
@@ -21,7 +22,8 @@ from fer_gym_agents.credit import SampleCredits
 class SelectorPolicy(BasePolicy):
     """The policy network of RLPS: five fully connected layers, ReLU, sigmoid (Eq. 1).
 
-    It has no critic: its values are zero.
+    An observation is layer-normalised first (without parameters): features grow as the network trains, and the policy
+    must mean the same by them in the next episode. There is no critic: values are zero.
 
     Args:
         observation_space: a flat Box.
@@ -43,7 +45,7 @@ class SelectorPolicy(BasePolicy):
         assert not use_sde, "generalised state-dependent exploration is for continuous actions"
         widths = [spaces.flatdim(observation_space), *hidden]
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+        for inputs, outputs in itertools.pairwise(widths):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]
         last = nn.Linear(widths[-1], 1)
         nn.init.zeros_(last.weight)  # begin at pi(a = 1) = 1/2 everywhere
@@ -51,12 +53,14 @@ class SelectorPolicy(BasePolicy):
         self.network = nn.Sequential(*layers, last)
         self.optimizer = torch.optim.Adam(self.parameters(), lr=lr_schedule(1))
 
-    def logits(self, observations: Tensor) -> Tensor:
+    def logits(self, observations: PyTorchObs) -> Tensor:
         """(B, ...) to (B,): the log-odds of retaining; pi(a = 1) is their sigmoid."""
-        logits: Tensor = self.network(observations.flatten(1))[:, 0]
+        assert isinstance(observations, Tensor)
+        flat = observations.flatten(1)
+        logits: Tensor = self.network(nn.functional.layer_norm(flat, flat.shape[1:]))[:, 0]
         return logits
 
-    def forward(self, observations: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, observations: PyTorchObs, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Actions (B,) int64, values (B, 1) of zero, and log-probabilities (B,)."""
         logits = self.logits(observations)
         keep = torch.sigmoid(logits)
@@ -67,9 +71,7 @@ class SelectorPolicy(BasePolicy):
     def evaluate_actions(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probability of `actions` and the policy's entropy, each (B,)."""
         logits = self.logits(observations)
-        keep = torch.sigmoid(logits)
-        entropy = -(keep * nn.functional.logsigmoid(logits) + (1 - keep) * nn.functional.logsigmoid(-logits))
-        return _log_probability(logits, actions.flatten()), entropy
+        return _log_probability(logits, actions.flatten()), _entropy(logits)
 
     def predict_values(self, observations: Tensor) -> Tensor:
         """Zeros, (B, 1): there is no critic."""
@@ -83,7 +85,7 @@ class SelectorPolicy(BasePolicy):
             probability: NDArray[np.float32] = torch.sigmoid(self.logits(tensor)).cpu().numpy()
         return probability
 
-    def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:
+    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         return self.forward(observation, deterministic)[0]
 
 
@@ -91,16 +93,29 @@ def _log_probability(logits: Tensor, actions: Tensor) -> Tensor:
     return nn.functional.logsigmoid(torch.where(actions == 1, logits, -logits))
 
 
+def _entropy(logits: Tensor) -> Tensor:
+    keep = torch.sigmoid(logits)
+    return -(keep * nn.functional.logsigmoid(logits) + (1 - keep) * nn.functional.logsigmoid(-logits))
+
+
 class Reinforce(OnPolicyAlgorithm):
     """REINFORCE with a credit for each step (Eq. 4 and 6 of RLPS).
 
     Each episode is walked whole, then the policy takes `n_epochs` passes of gradient ascent over it, in mini-batches,
-    on credit_i * log pi(a_i | s_i) + ent_coef * H(pi(. | s_i)). Before the first episode the policy is pretrained on
-    frozen episodes, in which the network does not change ("we use the fixed CNN model to pre-train the policy").
+    on the credits G_i and on its entropy H. With l_i the log-odds of retaining, the gradient in l_i is
 
-    Why the entropy bonus: with credits a_i R_i it makes the best policy known, log-odds = E[R_i | s_i] / ent_coef
-    (twice that with "signed" credits). It keeps every image with a probability that grows with its expected reward,
-    rather than saturating at the first sign of one, and can return when the network changes.
+        "vanilla":  G_i * d log pi(a_i | s_i) / d l_i + ent_coef * d H / d l_i
+        "natural":  G_i * (2 a_i - 1) - ent_coef * l_i
+
+    The second is the first divided by the policy's Fisher information pi (1 - pi), importance weights truncated at 1.
+    The vanilla gradient vanishes where the policy is sure, so one early mistake stays: it ends by keeping all or
+    nothing. With `credit="signed"` in the environment, G_i (2 a_i - 1) is R_i whatever a_i is, so sampling adds no
+    noise, and the best policy is known: l_i = E[R_i | s_i] / ent_coef. An image that is worth nothing but its
+    `retain_cost` c is still retained with probability sigmoid(-c / ent_coef), so that the selection cannot collapse.
+
+    Frozen episodes, in which the network does not change, cost no gradient step of it: the policy is pretrained on
+    some ("we use the fixed CNN model to pre-train the policy network") and, after each training of the network, sees
+    the new features with the new rewards on `refresh_episodes` more.
 
     Args:
         env: an environment with actions `Discrete(2)`, `ImageSelect-v0` above all, or its id.
@@ -108,11 +123,13 @@ class Reinforce(OnPolicyAlgorithm):
         learning_rate: of Adam.
         n_steps: steps of a rollout, a whole number of episodes; None takes the environment's `num_images`.
         credit: "sample" learns from `info["sample_credits"]`; "episode" gives every step the whole episode's return.
-        pretrain_episodes: frozen episodes before the first one. They need no gradient step of the network, and are not
-            counted in `total_timesteps`.
+        gradient: "natural" or "vanilla", see above.
+        pretrain_episodes: frozen episodes before the first one. Like those of `refresh_episodes` they are not counted
+            in `total_timesteps`. (An environment that does not know `options={"freeze": True}` is not frozen.)
+        refresh_episodes: frozen episodes after each one.
         n_epochs: passes over an episode.
         batch_size: steps per gradient step of the policy.
-        ent_coef: weight of the policy's entropy.
+        ent_coef: weight of the policy's entropy, in units of the credits.
         max_grad_norm: the gradient is scaled down to this norm.
         stats_window_size: as in Stable-Baselines3, like all that follow.
         tensorboard_log: folder for TensorBoard.
@@ -123,9 +140,10 @@ class Reinforce(OnPolicyAlgorithm):
         _init_setup_model: whether to build the networks at once.
 
     Raises:
-        ValueError: if `credit` is unknown, or `n_steps` is needed and missing.
+        ValueError: if `credit` or `gradient` is unknown, or `n_steps` is needed and missing.
     """
 
+    policy: SelectorPolicy  # type: ignore[assignment]
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"SelectorPolicy": SelectorPolicy}
 
     def __init__(
@@ -135,10 +153,12 @@ class Reinforce(OnPolicyAlgorithm):
         learning_rate: float | Schedule = 1e-3,
         n_steps: int | None = None,
         credit: str = "sample",
+        gradient: str = "natural",
         pretrain_episodes: int = 10,
-        n_epochs: int = 1,
+        refresh_episodes: int = 1,
+        n_epochs: int = 2,
         batch_size: int = 64,
-        ent_coef: float = 0.05,
+        ent_coef: float = 0.025,
         max_grad_norm: float = 1.0,
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,
@@ -150,11 +170,15 @@ class Reinforce(OnPolicyAlgorithm):
     ) -> None:
         if credit not in ("sample", "episode"):
             raise ValueError(f"credit: {credit!r} is unknown; use 'sample' or 'episode'")
+        if gradient not in ("natural", "vanilla"):
+            raise ValueError(f"gradient: {gradient!r} is unknown; use 'natural' or 'vanilla'")
         self.credit = credit
+        self.gradient = gradient
         self.pretrain_episodes = pretrain_episodes
         self.n_epochs = n_epochs
         self.batch_size = batch_size
         discount = 0.0 if credit == "sample" else 1.0
+        self.refresh_episodes = refresh_episodes
         super().__init__(
             policy,  # type: ignore[arg-type]
             env,
@@ -194,41 +218,54 @@ class Reinforce(OnPolicyAlgorithm):
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
         total_timesteps, callback = super()._setup_learn(*args, **kwargs)
         if self.num_timesteps == 0:
-            self._pretrain_policy()
+            self._learn_frozen(self.pretrain_episodes)
         return total_timesteps, callback
 
-    def _pretrain_policy(self) -> None:
+    def _learn_frozen(self, episodes: int) -> None:
         """Algorithm 1 with the network frozen."""
         assert self.env is not None
         callback = self._init_callback(None)
-        for _ in range(self.pretrain_episodes):
+        num_timesteps = self.num_timesteps
+        for _ in range(episodes):
             self.env.set_options({"freeze": True})
             self._last_obs = self.env.reset()  # type: ignore[assignment]
             self._last_episode_starts = np.ones(self.n_envs, dtype=bool)
             self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps)
-            self.train()
+            self._ascend()
         # The vector environment has begun the next episode, which is not frozen, by itself.
-        self.num_timesteps = 0
+        self.num_timesteps = num_timesteps
 
     def train(self) -> None:
-        """Gradient ascent on the episode in the rollout buffer (Algorithm 1, line 15)."""
-        self.policy.set_training_mode(True)
+        """Update the policy from the episode in the rollout buffer (Algorithm 1, line 15), then from frozen ones."""
         self._update_learning_rate(self.policy.optimizer)
-        losses, entropies = [], []
-        for _ in range(self.n_epochs):
-            for batch in self.rollout_buffer.get(self.batch_size):
-                log_probability, entropy = self.policy.evaluate_actions(batch.observations, batch.actions)  # type: ignore[misc]
-                loss = -(batch.returns * log_probability).mean() - self.ent_coef * entropy.mean()
-                self.policy.optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
-                self.policy.optimizer.step()
-                losses.append(loss.item())
-                entropies.append(entropy.mean().item())
-        self.logger.record("train/loss", float(np.mean(losses)))
-        self.logger.record("train/entropy", float(np.mean(entropies)))
         self.logger.record("rollout/keep_ratio", float(self.rollout_buffer.actions.mean()))
         self.logger.record("rollout/mean_credit", float(self.rollout_buffer.returns.mean()))
+        self.logger.record("train/entropy", self._ascend())
+        self._learn_frozen(self.refresh_episodes)
+
+    def _ascend(self) -> float:
+        """Gradient ascent on the rollout buffer's credits; returns the policy's mean entropy in nats."""
+        policy = self.policy
+        policy.set_training_mode(True)
+        entropies = []
+        for _ in range(self.n_epochs):
+            for batch in self.rollout_buffer.get(self.batch_size):
+                logits, actions, credits = (
+                    policy.logits(batch.observations),
+                    batch.actions.flatten(),
+                    batch.returns,
+                )
+                entropy = _entropy(logits)
+                if self.gradient == "natural":
+                    ascent = (credits * (2 * actions - 1) - self.ent_coef * logits).detach() * logits
+                else:
+                    ascent = credits * _log_probability(logits, actions) + self.ent_coef * entropy
+                policy.optimizer.zero_grad()
+                (-ascent.mean()).backward()
+                nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
+                policy.optimizer.step()
+                entropies.append(entropy.mean().item())
+        return float(np.mean(entropies))
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "rollout_buffer"]

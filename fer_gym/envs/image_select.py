@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -43,12 +44,14 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
 
     | `reward` | R_i of image i | reward of the last step | credit of step i |
     |---|---|---|---|
-    | "probability" (Eq. 2) | p(y_i given x_i) - baseline_i - retain_cost | sum of R_i over the retained (Eq. 3) | by `credit` |
+    | "probability" (Eq. 2) | p(y_i) - baseline_i - retain_cost | sum of R_i over the retained (Eq. 3) | by `credit` |
     | "f1_change" | validation macro F1 after - before | the same | the same |
-    | "log_likelihood" | mean of log p(y_i given x_i) over the retained, over all if there is none | the same | the same |
+    | "log_likelihood" | mean of log p(y_i) over the retained, over all if none is | the same | the same |
     | a callable | gets a `FinishedWalk`; returns (N,) numbers or a float | as the row of its shape | likewise |
 
-    `baseline`: "dataset" = mean_j p(y_j given x_j); "marginal" = mean_j p(y_i given x_j); "class" = 1/C. `credit`:
+    p(y_i) is the network's probability, after the training and in evaluation mode, of the label y_i that image i was
+    given. `baseline`: "dataset" = mean_j p(y_j) of image j; "marginal" = mean_j p(y_i) of image j; "class" = 1/C; all
+    over the N training images. `credit`:
     "retained" a_i R_i, "signed" (2 a_i - 1) R_i, "literal" R_i. Eq. 6 has no sum over the future, so an agent learns
     from a credit with gamma = 0 and lambda = 0.
 
@@ -132,12 +135,14 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         self.shuffle = shuffle
         self.observe_label = observe_label
         self.render_mode = render_mode
-        self._payment = {"reward": reward, "baseline": baseline, "credit": credit, "retain_cost": retain_cost}
+        self._settle = functools.partial(
+            rewards.settle, reward=reward, baseline=baseline, credit=credit, retain_cost=retain_cost
+        )
         self._settings = TrainerSettings(network, batch_size, optimizer, learning_rate, precision, device)
         self.splits = load(dataset, root, limit, noise, data_seed)
         self._width = feature_width(self._settings, self.splits)
         self.action_space = Discrete(2)
-        self.observation_space = self._space()
+        self.observation_space: Box = self._space()  # type: ignore[assignment]
         self._trainer: Trainer | None = None  # built at the first reset: no device is touched before it
         self._picture: WalkPicture | None = None
         self._position = self._length = 0
@@ -167,6 +172,7 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         if seed is not None or self._trainer is None:
             self._start_afresh()
         elif not self.carry_over:
+            assert self._pretrained is not None
             self._go_on_from(self._pretrained)
         self._frozen = bool(options and options.get("freeze"))
         images = self.num_images
@@ -210,9 +216,7 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         self._sum = np.zeros(width, np.float64)
         self._mean = np.zeros(width, np.float32)
 
-    def step(
-        self, action: np.int64
-    ) -> tuple[NDArray[np.float32], SupportsFloat, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64) -> tuple[NDArray[np.float32], SupportsFloat, bool, bool, dict[str, Any]]:
         """Retain (1) or remove (0) the current image and show the next; after the last one, train and pay."""
         i = self._position
         if i >= self._length:
@@ -246,7 +250,7 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
             validation_before,
             self._validation,
         )
-        payment = rewards.settle(walk, **self._payment)
+        payment = self._settle(walk)
         observation = self._observations[-1].copy()
         observation[self._width : 2 * self._width] = self._mean
         info = {
@@ -339,7 +343,7 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
 
     # -- the picture ---------------------------------------------------------------------------------------------
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """The current image, those retained and removed so far, and the keep ratio: uint8, (H, W, 3)."""
         if self.render_mode is None:
             gym.logger.warn("render() does nothing without a render_mode: gym.make(..., render_mode='rgb_array')")
@@ -347,7 +351,10 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         self._begun()
         self._picture = self._picture or WalkPicture(self.splits)
         frame = self._picture.draw(self._order, self._retained, self._position)
-        return self._picture.show(frame, self.metadata["render_fps"]) if self.render_mode == "human" else frame
+        if self.render_mode == "human":
+            self._picture.show(frame, self.metadata["render_fps"])
+            return None
+        return frame
 
     def close(self) -> None:
         """Close the window of `render_mode="human"`."""

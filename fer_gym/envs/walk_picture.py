@@ -56,7 +56,10 @@ class WalkPicture:
     ) -> None:
         canvas.text((_LEFT, top - 8), f"{name}: {len(indices)}", colour)
         for place, index in enumerate(indices[::-1][: _COLUMNS * _ROWS]):
-            left, upper = _LEFT + place % _COLUMNS * (_THUMBNAIL + 2), top + 12 + place // _COLUMNS * (_THUMBNAIL + 2)
+            left, upper = (
+                _LEFT + place % _COLUMNS * (_THUMBNAIL + 2),
+                top + 12 + place // _COLUMNS * (_THUMBNAIL + 2),
+            )
             picture.paste(self._image(int(index), _THUMBNAIL), (left, upper))
 
     def _image(self, index: int, side: int) -> Image.Image:

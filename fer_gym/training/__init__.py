@@ -4,4 +4,12 @@ from fer_gym.training.metrics import confusion_matrix, scores
 from fer_gym.training.networks import NETWORKS, NetworkFactory
 from fer_gym.training.trainer import Outputs, Trainer, TrainerSettings
 
-__all__ = ["NETWORKS", "NetworkFactory", "Outputs", "Trainer", "TrainerSettings", "confusion_matrix", "scores"]
+__all__ = [
+    "NETWORKS",
+    "NetworkFactory",
+    "Outputs",
+    "Trainer",
+    "TrainerSettings",
+    "confusion_matrix",
+    "scores",
+]

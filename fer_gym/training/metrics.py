@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def confusion_matrix(
-    labels: NDArray[np.int64], predictions: NDArray[np.int64], num_classes: int
-) -> NDArray[np.int64]:
+def confusion_matrix(labels: NDArray[np.int64], predictions: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
     """Count predictions by true class.
 
     Args:

@@ -93,7 +93,7 @@ class RlpsCnn(_DenseCnn):
     """
 
     def __init__(self, channels: int, classes: int, image_size: int) -> None:
-        widths = [64, "pool", 96, "pool", 128, 128, "pool", 256, 256, "pool"]
+        widths: list[int | str] = [64, "pool", 96, "pool", 128, 128, "pool", 256, 256, "pool"]
         super().__init__(channels, classes, image_size, widths, dropout=0.6)
 
 

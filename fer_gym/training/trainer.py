@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,9 +61,7 @@ class TrainerSettings:
         if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate: {self.learning_rate!r} is not allowed; use a positive number")
         if self.precision not in hardware.PRECISIONS:
-            raise ValueError(
-                f"precision: {self.precision!r} is unknown; use one of {', '.join(hardware.PRECISIONS)}"
-            )
+            raise ValueError(f"precision: {self.precision!r} is unknown; use one of {', '.join(hardware.PRECISIONS)}")
 
     @property
     def factory(self) -> NetworkFactory:
@@ -142,9 +139,8 @@ class Trainer:
     def initialise(self, seed: int) -> None:
         """Start afresh from `seed`: new weights, a new optimiser, generators at their beginning."""
         weights, order, noise = (int(s) for s in np.random.SeedSequence(seed).generate_state(3, np.uint32))
-        self.network = _build(self.settings.factory, self.splits, weights).to(
-            self.device, memory_format=torch.channels_last
-        )
+        self.network = _build(self.settings.factory, self.splits, weights).to(self.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._order_generator.manual_seed(order)
         self._noise_generator.manual_seed(noise)
         draw_dropout_from(self.network, self._noise_generator)
@@ -183,9 +179,7 @@ class Trainer:
 
     def outputs(self, split: str) -> Outputs:
         """Features and class probabilities of every image of "train", "val" or "test", in one pass."""
-        parts = [
-            (features.float().flatten(1), logits.float()) for features, logits in self._evaluation_pass(split)
-        ]
+        parts = [(features.float().flatten(1), logits.float()) for features, logits in self._evaluation_pass(split)]
         hidden = torch.cat([part[0] for part in parts])
         # A diverged network knows nothing: uniform probabilities, features of zero.
         logits = torch.cat([part[1] for part in parts])
