@@ -196,25 +196,28 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         self._validation = self._trainer.evaluate("val")
 
     def _begin_walk(self, order: NDArray[np.int64]) -> None:
-        """Lay out the episode's observations, all but the means: a step then writes one mean and touches no tensor.
+        """Lay out the episode's observations, all but the means: a step writes one mean and touches no tensor.
 
-        The rows are handed out as they are, each once, so the array is a new one in every episode.
+        Every row is handed out once, as it is, so the array is a new one in every episode. The sum is kept in double
+        precision, and so are the features it is made of: NumPy adds two arrays of one dtype twice as fast.
         """
-        width = self._width
-        self._order = order
-        self._length = len(order)
-        self._position = 0
-        self._observations = np.zeros((self._length, *self.observation_space.shape), np.float32)
-        self._observations[:, :width] = self._outputs.features[order]
+        width, length = self._width, len(order)
+        walked = self._outputs.features[order]
+        observations = np.zeros((length, *self.observation_space.shape), np.float32)
+        observations[:, :width] = walked
         if self.observe_label:
-            labels = self.splits.train.labels[order]
-            self._observations[np.arange(self._length), 2 * width + labels] = 1.0
-        self._features = self._observations[:, :width]
-        self._means = self._observations[:, width : 2 * width]
-        self._retained = bytearray(self._length)  # the fastest thing in Python to set one flag in
+            observations[np.arange(length), 2 * width + self.splits.train.labels[order]] = 1.0
+        self._order = order
+        self._length = length
+        self._position = 0
+        # Lists of rows, since taking a row out of an array costs more than what is done with it.
+        self._observations = list(observations)
+        self._features = list(walked.astype(np.float64))
+        self._means = observations[:, width : 2 * width]
+        self._retained = bytearray(length)
         self._count = 0
-        self._sum = np.zeros(width, np.float64)
-        self._mean = np.zeros(width, np.float32)
+        self._sum = np.zeros(width)
+        self._mean = np.zeros(width)
 
     def step(self, action: np.int64) -> tuple[NDArray[np.float32], SupportsFloat, bool, bool, dict[str, Any]]:
         """Retain (1) or remove (0) the current image and show the next; after the last one, train and pay."""
@@ -224,8 +227,8 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         if action == 1:
             self._retained[i] = 1
             self._count += 1
-            self._sum += self._outputs.features[self._order[i]]
-            np.multiply(self._sum, 1.0 / self._count, out=self._mean)
+            np.add(self._sum, self._features[i], self._sum)
+            np.multiply(self._sum, 1.0 / self._count, self._mean)
         elif action != 0:
             raise ValueError(f"action: {action!r} is not allowed; use 0 (remove) or 1 (retain)")
         self._position = i = i + 1
