@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from fer_gym.training.generators import Dropout
+
 # Layers that may stand between a dense layer and its activation; in evaluation mode they do not change the width.
-_PASSED_OVER = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.Identity)
+_PASSED_OVER = (
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.dropout._DropoutNd,
+    nn.LayerNorm,
+    nn.Identity,
+    Dropout,
+)
 
 
 def probe(network: nn.Module, image_shape: tuple[int, int, int], classes: int) -> int:
-    """Run `network` once on a black picture, in evaluation mode, and return the width D of its feature.
+    """Run `network` once on a ramp from black to white, in evaluation mode, and return the width D of its feature.
 
     Args:
         network: any module from (B, C, H, W) to logits (B, classes).
@@ -26,14 +35,16 @@ def probe(network: nn.Module, image_shape: tuple[int, int, int], classes: int) -
     """
     parameter = next(network.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
-    picture = torch.zeros(2, *image_shape, device=device)
+    # Not a black picture: without biases that gives zeros, and any two heads agree on them.
+    pixels = 2 * math.prod(image_shape)
+    picture = torch.linspace(-1.0, 1.0, pixels, device=device).view(2, *image_shape)
     was_training = network.training
     network.eval()
     try:
         with torch.no_grad():
             logits = network(picture)
             features, logits_of_features = extractor(network)(picture)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, IndexError) as error:
         raise ValueError(f"network: it does not take pictures of shape {image_shape}: {error}") from error
     finally:
         network.train(was_training)
@@ -50,7 +61,8 @@ def extractor(network: nn.Module) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
 
     The feature is `network.features(x)` where the network has both `features` and `head` and that is
     two-dimensional; otherwise the output of its first `nn.Linear` after its activation, or, with one `nn.Linear`
-    only, that layer's input. Use it in evaluation mode.
+    only, that layer's input; flattened, where the layer is applied to several vectors of a picture. Use it in
+    evaluation mode.
     """
     if hasattr(network, "features") and hasattr(network, "head"):
         split: Any = network
@@ -85,6 +97,6 @@ def _from_first_dense(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
         return calls[dense[0]][1].flatten(1), logits
     following = [call for call in calls[dense[0] + 1 : dense[1]] if not isinstance(call[0], _PASSED_OVER)]
     if following:
-        return following[0][2], logits
+        return following[0][2].flatten(1), logits
     # The activation is a function, not a layer: what the second dense layer receives is its output.
-    return calls[dense[1]][1], logits
+    return calls[dense[1]][1].flatten(1), logits

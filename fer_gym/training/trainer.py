@@ -179,7 +179,7 @@ class Trainer:
 
     def outputs(self, split: str) -> Outputs:
         """Features and class probabilities of every image of "train", "val" or "test", in one pass."""
-        parts = [(features.float().flatten(1), logits.float()) for features, logits in self._evaluation_pass(split)]
+        parts = [(features.float(), logits.float()) for features, logits in self._evaluation_pass(split)]
         hidden = torch.cat([part[0] for part in parts])
         # A diverged network knows nothing: uniform probabilities, features of zero.
         logits = torch.cat([part[1] for part in parts])
