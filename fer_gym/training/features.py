@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fer_gym.training.generators import Dropout
+from fer_gym.training.generators import Dropout, global_generators_restored
 
 # Layers that may stand between a dense layer and its activation; in evaluation mode they do not change the width.
 _PASSED_OVER = (
@@ -41,7 +41,7 @@ def probe(network: nn.Module, image_shape: tuple[int, int, int], classes: int) -
     was_training = network.training
     network.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), global_generators_restored(0):
             logits = network(picture)
             features, logits_of_features = extractor(network)(picture)
     except (RuntimeError, TypeError, IndexError) as error:

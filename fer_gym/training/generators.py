@@ -35,7 +35,7 @@ class Dropout(nn.Module):
     """Dropout that draws its mask from a given generator, not from the global one.
 
     Args:
-        rate: probability of dropping, in [0, 1).
+        rate: probability of dropping, in [0, 1].
         per_channel: drop whole channels, as `nn.Dropout2d` does.
     """
 
@@ -52,7 +52,7 @@ class Dropout(nn.Module):
         shape = (*x.shape[:2], *[1] * (x.ndim - 2)) if self.per_channel else x.shape
         kept = 1.0 - self.rate
         mask = torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(kept, generator=self.generator)
-        return x * mask.div_(kept)
+        return x * (mask.div_(kept) if kept else mask)
 
     def extra_repr(self) -> str:
         """What `print(network)` shows."""
@@ -65,12 +65,11 @@ _PER_CHANNEL = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 def draw_dropout_from(network: nn.Module, generator: torch.Generator) -> None:
     """Let every dropout layer of `network` draw from `generator`; PyTorch's own layers are replaced by `Dropout`."""
     for module in list(network.modules()):
-        for name, child in module.named_children():
+        # Not named_children(): that shows a layer used in two places once.
+        for name, child in module._modules.items():
             if isinstance(child, (nn.Dropout, *_PER_CHANNEL)):
                 own = Dropout(child.p, per_channel=isinstance(child, _PER_CHANNEL)).train(child.training)
                 setattr(module, name, own)
-        if isinstance(module, Dropout):
-            module.generator = generator
     for module in network.modules():
         if isinstance(module, Dropout):
             module.generator = generator

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -49,16 +51,17 @@ class TrainerSettings:
 
     def __post_init__(self) -> None:
         """Check what can be checked without touching a device."""
-        if not callable(self.network) and self.network not in NETWORKS:
+        if not callable(self.network) and not (isinstance(self.network, str) and self.network in NETWORKS):
             raise ValueError(
                 f"network: {self.network!r} is unknown; use one of {', '.join(NETWORKS)}, or a factory "
                 "f(channels, classes, image_size) -> nn.Module"
             )
-        if not isinstance(self.batch_size, int | np.integer) or self.batch_size < 1:
+        whole = isinstance(self.batch_size, int | np.integer) and not isinstance(self.batch_size, bool)
+        if not whole or self.batch_size < 1:
             raise ValueError(f"batch_size: {self.batch_size!r} is not allowed; use a whole number of at least 1")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer: {self.optimizer!r} is unknown; use one of {', '.join(OPTIMIZERS)}")
-        if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
+        if not (isinstance(self.learning_rate, Real) and 0 < self.learning_rate < math.inf):
             raise ValueError(f"learning_rate: {self.learning_rate!r} is not allowed; use a positive number")
         if self.precision not in hardware.PRECISIONS:
             raise ValueError(f"precision: {self.precision!r} is unknown; use one of {', '.join(hardware.PRECISIONS)}")
@@ -102,7 +105,10 @@ def _build(factory: NetworkFactory, splits: Splits, seed: int) -> nn.Module:
     if height != width:
         raise ValueError(f"dataset: images of {height}x{width}; the networks take square ones, so resize them")
     with global_generators_restored(seed):
-        network = factory(channels, len(splits.classes), height)
+        try:
+            network = factory(channels, len(splits.classes), height)
+        except TypeError as error:
+            raise ValueError(f"network: the factory f(channels, classes, image_size) failed: {error}") from error
     if not isinstance(network, nn.Module):
         raise ValueError(f"network: the factory returned {type(network).__name__}, expected an nn.Module")
     return network
@@ -160,10 +166,13 @@ class Trainer:
         """
         indices = torch.from_numpy(np.ascontiguousarray(subset))
         self.network.train()
-        for _ in range(epochs if len(indices) else 0):
+        if not len(indices):
+            return
+        for _ in range(epochs):
             order = torch.randperm(len(indices), generator=self._order_generator)
-            for batch in indices[order].split(self.settings.batch_size):
-                self._step(batch)
+            with self._global_generators_ours(self._order_generator):
+                for batch in indices[order].split(self.settings.batch_size):
+                    self._step(batch)
 
     def _step(self, batch: Tensor) -> None:
         """One gradient step on the cross-entropy (Eq. 5 of RLPS)."""
@@ -197,14 +206,19 @@ class Trainer:
         """The `scores` of a whole split, in evaluation mode."""
         return scores(self.confusion(split))
 
-    def _evaluation_pass(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
+    def _evaluation_pass(self, split: str) -> list[tuple[Tensor, Tensor]]:
         images = self._images[split]
         self.network.eval()
-        with torch.no_grad(), self._autocast():
-            for start in range(0, len(images), _EVALUATION_BATCH):
-                stop = min(start + _EVALUATION_BATCH, len(images))
-                pixels, _ = images.batch(torch.arange(start, stop))
-                yield self._extract(self._standardise(pixels))
+        batches = torch.arange(len(images)).split(_EVALUATION_BATCH)
+        with torch.no_grad(), self._autocast(), self._global_generators_ours():
+            return [self._extract(self._standardise(images.batch(batch)[0])) for batch in batches]
+
+    def _global_generators_ours(self, generator: torch.Generator | None = None) -> AbstractContextManager[None]:
+        """A user's network may draw from the global generators as it runs: seed them, and put them back."""
+        if isinstance(self.settings.network, str):
+            return nullcontext()  # the networks of this package draw from the trainer's generators only
+        seed = 0 if generator is None else int(torch.randint(2**32, (), generator=generator))
+        return global_generators_restored(seed)
 
     def _standardise(self, pixels: Tensor) -> Tensor:
         """uint8 (B, C, H, W) to float32 of the training images' mean 0 and standard deviation 1 per channel."""
