@@ -27,6 +27,6 @@ def splits(
 ) -> Splits:
     parts = [
         split(count, side=side, classes=classes, channels=channels, seed=3 * seed + part)
-        for part, count in enumerate((train, val, test))
+        for part, count in enumerate((train, held_out, held_out + 3))
     ]
     return Splits(*parts, tuple("abcdefgh"[:classes]))
