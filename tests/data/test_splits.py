@@ -49,6 +49,12 @@ def test_limit(labels: list[int], limit: int, more: int, seed: int) -> None:
     assert cut.test is whole.test
 
 
+@pytest.mark.parametrize(("limit", "counts"), [(3, [1, 1, 1]), (20, [16, 3, 1]), (40, [32, 6, 2]), (99, [79, 15, 5])])
+def test_limit_is_proportional(limit: int, counts: list[int]) -> None:
+    cut = load(splits_of([0] * 80 + [1] * 15 + [2] * 5), limit=limit)
+    assert np.bincount(cut.train.labels).tolist() == counts
+
+
 def test_limit_takes_other_images_under_another_seed() -> None:
     whole = splits_of([0, 1, 2] * 30)
     assert indices(load(whole, limit=30, data_seed=0).train) != indices(load(whole, limit=30, data_seed=1).train)
