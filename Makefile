@@ -1,0 +1,62 @@
+# Each target makes the environment it needs below .venv/ and nothing outside this folder.
+# `make PYTHON=python3.12 test` takes another Python. pip's own settings apply: on Linux without a GPU,
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu spares the download of CUDA.
+
+PYTHON ?= python3
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+PINNED := pyproject.toml constraints.txt
+SOURCES := $(shell find fer_gym agents -name '*.py' -o -name py.typed) README.md LICENSE
+
+# The demo's environment holds the wheel and what the demo needs, so that a missing dependency shows.
+DEMO := .venv/demo
+# The others share one, in which the package is editable.
+DEV := .venv/dev
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint docs bench clean
+
+help: ## Show this help.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-6s %s\n", $$1, $$2 }' Makefile
+
+demo: $(DEMO)/installed ## Run the quick benchmark on the embedded faces; table and pictures in results/quick.
+	$(DEMO)/bin/fer-gym benchmark --suite quick --out results/quick
+
+test: $(DEV)/installed ## Run the tests.
+	SDL_VIDEODRIVER=dummy $(DEV)/bin/python -m pytest
+
+lint: $(DEV)/installed ## Check style, format and types.
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+
+docs: $(DEV)/installed ## Build the documentation into docs/_build; a warning is an error.
+	$(DEV)/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+bench: $(DEV)/installed ## Measure speed: every tests/benchmarks/bench_*.py.
+	@set -e; for script in tests/benchmarks/bench_*.py; do echo "$$script"; $(DEV)/bin/python "$$script"; done
+
+clean: ## Remove the environments and what was built; results/ stays.
+	rm -rf .venv build dist docs/_build docs/_generated .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# The wheel is built anew when the sources change, its dependencies are not installed again.
+$(DEMO)/installed: $(DEMO)/dependencies $(SOURCES)
+	$(DEMO)/bin/python -m pip install -q --no-deps --force-reinstall .
+	touch $@
+
+$(DEMO)/dependencies: $(PINNED)
+	$(call new_environment,$(DEMO))
+	$(DEMO)/bin/python -m pip install -q -c constraints.txt ".[benchmark]"
+	touch $@
+
+$(DEV)/installed: $(PINNED)
+	$(call new_environment,$(DEV))
+	$(DEV)/bin/python -m pip install -q -c constraints.txt -e ".[dev,docs]"
+	touch $@
+
+define new_environment
+@$(PYTHON) -c 'import sys; sys.exit("fer-gym needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+rm -rf $(1)
+$(PYTHON) -m venv $(1)
+endef
