@@ -24,7 +24,7 @@ _Root = Annotated[Path | None, typer.Option(help="The file or folder that holds 
 
 
 @contextlib.contextmanager
-def _errors() -> Iterator[None]:
+def errors() -> Iterator[None]:
     """Say in one line what is wrong with the data or an option, and exit with 2."""
     try:
         yield
@@ -57,7 +57,7 @@ def inspect(
     out: Annotated[Path, typer.Option(help="Where the contact sheet goes, a PNG.")] = Path("sheet.png"),
 ) -> None:
     """Count the images of each split and class, and draw a contact sheet of the training images."""
-    with _errors():
+    with errors():
         splits = load(name, root, limit, noise.parse(noise_text), data_seed)
         _print_counts(splits)
         if splits.train.noise is not None:
@@ -69,7 +69,7 @@ def inspect(
 @app.command()
 def prepare(name: _Name, root: _Root = None) -> None:
     """Decode a data set into the cache now, so that later uses start at once."""
-    with _errors():
+    with errors():
         start = time.monotonic()
         splits = load(name, root)
         sizes = ", ".join(f"{len(split):,}" for split in (splits.train, splits.val, splits.test))

@@ -138,9 +138,9 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         self._settle = functools.partial(
             rewards.settle, reward=reward, baseline=baseline, credit=credit, retain_cost=retain_cost
         )
-        self._settings = TrainerSettings(network, batch_size, optimizer, learning_rate, precision, device)
+        self.settings = TrainerSettings(network, batch_size, optimizer, learning_rate, precision, device)
         self.splits = load(dataset, root, limit, noise, data_seed)
-        self._width = feature_width(self._settings, self.splits)
+        self._width = feature_width(self.settings, self.splits)
         self.action_space = Discrete(2)
         self.observation_space: Box = self._space()  # type: ignore[assignment]
         self._trainer: Trainer | None = None  # built at the first reset: no device is touched before it
@@ -181,7 +181,7 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
 
     def _start_afresh(self) -> None:
         """New weights, pretrained on every image; the state to which `carry_over=False` returns."""
-        self._trainer = self._trainer or Trainer(self.splits, self._settings)
+        self._trainer = self._trainer or Trainer(self.splits, self.settings)
         seed = int(self.np_random.integers(2**32))
         pretraining.pretrain(self._trainer, seed, self.pretrain_epochs)
         self._look()
@@ -266,6 +266,16 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         }
         return observation, payment.reward, True, False, info
 
+    @property
+    def outputs(self) -> Outputs:
+        """Features and probabilities that the network as it is gives the training images, in their order.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        self._begun()
+        return self._outputs
+
     # -- the state -----------------------------------------------------------------------------------------------
 
     def evaluate(self, split: str) -> dict[str, float]:
@@ -320,7 +330,7 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
-        self._trainer = self._trainer or Trainer(self.splits, self._settings)
+        self._trainer = self._trainer or Trainer(self.splits, self.settings)
         self._go_on_from(state["network"])
         self._pretrained = state["pretrained"]
         self.np_random.bit_generator.state = state["generator"]

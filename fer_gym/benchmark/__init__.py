@@ -1,0 +1,1 @@
+"""Tasks, suites and the runner that compares agents on them. It knows agents by name only."""

@@ -1,0 +1,16 @@
+"""The command line: `fer-gym data`, `fer-gym train`, `fer-gym benchmark`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; without its libraries, say which extra brings them."""
+    try:
+        from fer_gym.cli_commands import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "fer_gym":
+            raise
+        sys.exit(f"fer-gym: the command line needs {error.name}: pip install 'fer-gym[benchmark]'")
+    app()
