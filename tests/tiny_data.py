@@ -18,8 +18,7 @@ def split(count: int, *, side: int = 16, classes: int = 3, channels: int = 1, se
 def splits(
     train: int = 30,
     *,
-    val: int = 12,
-    test: int = 12,
+    held_out: int = 12,
     side: int = 16,
     classes: int = 3,
     channels: int = 1,
