@@ -1,0 +1,96 @@
+"""Sphinx's configuration. Pages that repeat what the code says are generated here, from the code."""
+
+import inspect
+import os
+import re
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+sys.path[:0] = [str(DOCS.parent), str(DOCS.parent / "agents")]
+os.environ["TYPER_USE_RICH"] = "0"  # plain help, without boxes
+os.environ["COLUMNS"] = "100"
+
+import fer_gym  # noqa: E402
+from fer_gym.cli_commands import app as command_line  # noqa: E402
+from fer_gym.envs import ImageSelectEnv  # noqa: E402
+
+project = "fer-gym"
+author = "The fer-gym developers"
+copyright = "The fer-gym developers"  # noqa: A001
+version = release = fer_gym.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 2
+html_theme = "furo"
+html_title = "fer-gym"
+exclude_patterns = ["_build"]
+default_role = "code"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+toc_object_entries_show_parents = "hide"
+
+
+def write(name, text):
+    """Write a generated page, unless it is there already: Sphinx builds only what is new."""
+    path = DOCS / "_generated" / name
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def environment_page(environment, name):
+    """The class docstring, Gymnasium's Markdown, as a page; Google's sections in it become lists."""
+    lines, items = [], False
+    for line in inspect.getdoc(environment).splitlines():
+        if line in ("Args:", "Raises:"):
+            items = True
+            lines += [] if line == "Args:" else ["", "**Raises**", ""]
+        elif items and (entry := re.match(r"    (\w+): (.*)", line)):
+            lines.append(f"- `{entry[1]}`: {entry[2]}")
+        elif items and line.startswith(" " * 8):
+            lines.append(f"  {line.strip()}")
+        else:
+            lines.append(line)
+    return f"# {name}\n\n" + "\n".join(lines) + "\n"
+
+
+def command_page():
+    """What `--help` says of every command."""
+    from typer.testing import CliRunner
+
+    def helps(words):
+        text = CliRunner().invoke(command_line, [*words, "--help"], prog_name="fer-gym").output
+        title = f"## {' '.join(['fer-gym', *words])}"
+        pages.append(f"{title}\n\n```text\n{text.strip()}\n```\n")
+        for name in re.findall(r"^  ([a-z]\w+)  ", text.partition("Commands:")[2], re.MULTILINE):
+            helps([*words, name])
+
+    pages = ["# Command line reference\n\nWhat `--help` says of every command.\n"]
+    helps([])
+    return "\n".join(pages)
+
+
+write("image_select.md", environment_page(ImageSelectEnv, "ImageSelect-v0"))
+write("commands.md", command_page())
+
+
+def mend_docstring(app, what, name, obj, options, lines):
+    """Send readers to the environment's page, and show indented lines after a colon as they are."""
+    if obj is ImageSelectEnv:
+        lines[:] = [lines[0], "", "Its page: :doc:`/_generated/image_select`."]
+    for i in range(len(lines) - 2):
+        here, after = lines[i], lines[i + 2]
+        deeper = len(after) - len(after.lstrip()) >= len(here) - len(here.lstrip()) + 4
+        if here.endswith(":") and not here.endswith("::") and not lines[i + 1].strip() and deeper:
+            lines[i] = here + ":"
+
+
+def setup(app):
+    """Called by Sphinx; before napoleon, whose priority is 500."""
+    app.connect("autodoc-process-docstring", mend_docstring, priority=400)

@@ -1,0 +1,71 @@
+"""Draws the documentation's pictures from the package's own code: `python docs/make_figures.py`."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from fer_gym.data.noise import half_face, none_face
+from fer_gym.data.synthetic import CLASSES, draw_picture
+
+SIDE, GAP, MARGIN, LINE = 120, 12, 16, 18
+INK, FRAME = "#222222", "#d55e00"
+
+
+def face_cuts() -> Image.Image:
+    """Two embedded faces, a row each: whole, both halves, and two of the corners, with the cut marked."""
+    rows = [draw_picture(name, np.random.default_rng(seed)) for name, seed in (("happy", 3), ("surprise", 8))]
+    titles = ("full face", "half face: left", "half face: right", "none face: top left", "none face: bottom right")
+    font = ImageFont.load_default(LINE - 6)
+    width = 2 * MARGIN + len(titles) * (SIDE + GAP) - GAP
+    picture = Image.new("RGB", (width, MARGIN + LINE + len(rows) * (SIDE + GAP) - GAP + MARGIN), "white")
+    pen = ImageDraw.Draw(picture)
+    for column, title in enumerate(titles):
+        pen.text((MARGIN + column * (SIDE + GAP), MARGIN), title, fill=INK, font=font, anchor="lt")
+    for row, face in enumerate(rows):
+        image = face[None]
+        cuts = (
+            image,
+            half_face(image, right=False),
+            half_face(image, right=True),
+            none_face(image, bottom=False, right=False),
+            none_face(image, bottom=True, right=True),
+        )
+        top = MARGIN + LINE + row * (SIDE + GAP)
+        for column, cut in enumerate(cuts):
+            picture.paste(enlarged(cut), (MARGIN + column * (SIDE + GAP), top))
+        # Where the cuts are taken from: the middle line, and the two corner squares.
+        left, quarter = MARGIN, SIDE // 4
+        pen.line((left + SIDE // 2, top, left + SIDE // 2, top + SIDE - 1), fill=FRAME)
+        pen.rectangle((left, top, left + quarter - 1, top + quarter - 1), outline=FRAME)
+        pen.rectangle((left + SIDE - quarter, top + SIDE - quarter, left + SIDE - 1, top + SIDE - 1), outline=FRAME)
+    return picture
+
+
+def expressions() -> Image.Image:
+    """A row of embedded faces for each expression."""
+    columns, side = 8, 48
+    font = ImageFont.load_default(LINE - 5)
+    first = MARGIN + 72
+    picture = Image.new("RGB", (first + columns * (side + 4) + MARGIN, 2 * MARGIN + len(CLASSES) * (side + 4)), "white")
+    pen = ImageDraw.Draw(picture)
+    for row, name in enumerate(CLASSES):
+        top = MARGIN + row * (side + 4)
+        pen.text((MARGIN, top + side // 2), name, fill=INK, font=font, anchor="lm")
+        for column in range(columns):
+            face = draw_picture(name, np.random.default_rng([row, column]))
+            picture.paste(enlarged(face[None], side), (first + column * (side + 4), top))
+    return picture
+
+
+def enlarged(image: NDArray[np.uint8], side: int = SIDE) -> Image.Image:
+    """A grey image, uint8 (1, H, W), as a picture of `side` pixels."""
+    return Image.fromarray(image[0]).resize((side, side), Image.Resampling.NEAREST)
+
+
+if __name__ == "__main__":
+    folder = Path(__file__).resolve().parent / "images"
+    folder.mkdir(exist_ok=True)
+    for draw in (face_cuts, expressions):
+        draw().save(folder / f"{draw.__name__}.png", optimize=True)
