@@ -314,7 +314,7 @@ def _build_zip(path: Path, directory: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             members = _checked_members(path, archive)
             _build_pictures(path, directory, members, lambda member: _read(path, archive, member))
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, RuntimeError) as error:  # the latter for compression that Python cannot undo
         raise DatasetError(f"{path}: not a whole zip file ({error}); fetch it again") from error
 
 
