@@ -167,8 +167,8 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin an episode; with `seed`, afresh. `options={"freeze": True}`: it will train nothing."""
-        super().reset(seed=seed)
         check_options(options, allowed=("freeze",))
+        super().reset(seed=seed)
         if seed is not None or self._trainer is None:
             self._start_afresh()
         elif not self.carry_over:
@@ -181,19 +181,21 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
 
     def _start_afresh(self) -> None:
         """New weights, pretrained on every image; the state to which `carry_over=False` returns."""
-        self._trainer = self._trainer or Trainer(self.splits, self.settings)
+        trainer = self._trainer or Trainer(self.splits, self.settings)
+        # Should this be interrupted, the next reset starts afresh again, and no step is taken before it.
+        self._trainer, self._length = None, 0
         seed = int(self.np_random.integers(2**32))
-        pretraining.pretrain(self._trainer, seed, self.pretrain_epochs)
-        self._look()
+        pretraining.pretrain(trainer, seed, self.pretrain_epochs)
+        self._look(trainer)
+        self._trainer = trainer
         # Kept only where it is needed: it is as large as the network and its optimiser together.
         self._pretrained = None if self.carry_over else self._network_state()
 
-    def _look(self) -> None:
+    def _look(self, trainer: Trainer) -> None:
         """One evaluation pass: rewards are paid from it, and the next episode walks on its features."""
-        assert self._trainer is not None
-        outputs = self._trainer.outputs("train")
+        outputs = trainer.outputs("train")
         self._outputs = Outputs(np.clip(outputs.features, -FEATURE_BOUND, FEATURE_BOUND), outputs.probabilities)
-        self._validation = self._trainer.evaluate("val")
+        self._validation = trainer.evaluate("val")
 
     def _begin_walk(self, order: NDArray[np.int64]) -> None:
         """Lay out the episode's observations, all but the means: a step writes one mean and touches no tensor.
@@ -214,6 +216,7 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         self._observations = list(observations)
         self._features = list(walked.astype(np.float64))
         self._means = observations[:, width : 2 * width]
+        self._last = observations[-1].copy()  # returned once more at the end; the row itself is the receiver's
         self._retained = bytearray(length)
         self._count = 0
         self._sum = np.zeros(width)
@@ -245,7 +248,7 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         validation_before = self._validation
         if not self._frozen and self._count and self.epochs_per_episode:
             self._trainer.train_epochs(order[retained], self.epochs_per_episode)
-            self._look()
+            self._look(self._trainer)
         walk = rewards.FinishedWalk(
             self._outputs.probabilities[order],
             self.splits.train.labels[order],
@@ -254,7 +257,7 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
             self._validation,
         )
         payment = self._settle(walk)
-        observation = self._observations[-1].copy()
+        observation = self._last
         observation[self._width : 2 * self._width] = self._mean
         info = {
             "sample_index": order.copy(),

@@ -43,7 +43,7 @@ class WalkPicture:
             canvas.rectangle((40, 304, 40 + round(_CURRENT * keep_ratio), 314), _KEPT)
         self._row_of_latest(picture, canvas, "retained", _KEPT, order[:position][flags], _TOP)
         self._row_of_latest(picture, canvas, "removed", _REMOVED, order[:position][~flags], _TOP + 146)
-        return np.asarray(picture)
+        return np.array(picture)
 
     def _row_of_latest(
         self,
