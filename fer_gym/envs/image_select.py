@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -127,7 +128,7 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         check_count("pretrain_epochs", pretrain_epochs, least=0)
         check_count("epochs_per_episode", epochs_per_episode, least=0)
-        if not np.isfinite(retain_cost):
+        if not (isinstance(retain_cost, int | float | np.number) and math.isfinite(retain_cost)):
             raise ValueError(f"retain_cost: {retain_cost!r} is not allowed; use a finite number")
         self.pretrain_epochs = pretrain_epochs
         self.epochs_per_episode = epochs_per_episode

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pickle
 import tempfile
 from pathlib import Path
 
@@ -30,10 +32,11 @@ def pretrain(trainer: Trainer, seed: int, epochs: int) -> None:
     if path.exists():
         try:
             trainer.load_state_dict(torch.load(path, map_location=trainer.device, weights_only=True))
-        except (RuntimeError, OSError, EOFError, KeyError, ValueError):
+        except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError):
             trainer.initialise(seed)  # a damaged file is made anew
         else:
-            os.utime(path)
+            with contextlib.suppress(FileNotFoundError):  # another process may have thrown it out
+                os.utime(path)
             return
     trainer.train_epochs(trainer.all_images(), epochs)
     _save(trainer, path)
@@ -50,6 +53,13 @@ def _save(trainer: Trainer, path: Path) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    by_use = sorted(path.parent.glob("*.pt"), key=lambda file: file.stat().st_mtime, reverse=True)
+    by_use = sorted(path.parent.glob("*.pt"), key=_last_use, reverse=True)
     for old in by_use[_KEPT:]:
         old.unlink(missing_ok=True)
+
+
+def _last_use(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:  # another process has thrown it out
+        return 0.0

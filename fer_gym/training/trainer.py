@@ -6,7 +6,6 @@ import hashlib
 import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -61,7 +60,7 @@ class TrainerSettings:
             raise ValueError(f"batch_size: {self.batch_size!r} is not allowed; use a whole number of at least 1")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer: {self.optimizer!r} is unknown; use one of {', '.join(OPTIMIZERS)}")
-        if not (isinstance(self.learning_rate, Real) and 0 < self.learning_rate < math.inf):
+        if not (isinstance(self.learning_rate, int | float | np.number) and 0 < self.learning_rate < math.inf):
             raise ValueError(f"learning_rate: {self.learning_rate!r} is not allowed; use a positive number")
         if self.precision not in hardware.PRECISIONS:
             raise ValueError(f"precision: {self.precision!r} is unknown; use one of {', '.join(hardware.PRECISIONS)}")
