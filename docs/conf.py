@@ -17,7 +17,7 @@ from fer_gym.envs import ImageSelectEnv  # noqa: E402
 
 project = "fer-gym"
 author = "The fer-gym developers"
-copyright = "The fer-gym developers"  # noqa: A001
+copyright = "The fer-gym developers"
 version = release = fer_gym.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
@@ -33,6 +33,9 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False  # the docstrings say dtype and shape
+python_use_unqualified_type_names = True
+smartquotes = False  # strings in docstrings are code
 toc_object_entries_show_parents = "hide"
 
 
@@ -84,6 +87,10 @@ def mend_docstring(app, what, name, obj, options, lines):
     """Send readers to the environment's page, and show indented lines after a colon as they are."""
     if obj is ImageSelectEnv:
         lines[:] = [lines[0], "", "Its page: :doc:`/_generated/image_select`."]
+    # Napoleon takes what stands before a colon here for a type; these docstrings have sentences there.
+    sentences = [0] if what == "property" else [i + 1 for i, line in enumerate(lines) if line == "Returns:"]
+    for i in sentences:
+        lines[i] = lines[i].replace(": ", " – ", 1)
     for i in range(len(lines) - 2):
         here, after = lines[i], lines[i + 2]
         deeper = len(after) - len(after.lstrip()) >= len(here) - len(here.lstrip()) + 4
