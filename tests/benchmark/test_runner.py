@@ -1,0 +1,103 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from fer_gym.benchmark import records, runner, selection
+from fer_gym.benchmark.suites import Arm, Suite, Task
+from fer_gym.benchmark.tables import tables
+
+SUITE = Suite(
+    "test",
+    (Task("walk", "ImageSelect-v0", {"noise": "faces"}, episodes=1, retrain_epochs=1),),
+    (Arm("keep all", "keep_all"), Arm("learner", "reinforce"), Arm("random", "random", keep_ratio_of="learner")),
+    seeds=(0, 1),
+)
+
+
+def _scores(accuracy: float, keep_ratio: float) -> dict:
+    test = dict.fromkeys(("accuracy", "average_accuracy", "macro_f1", "macro_f1_of_means"), accuracy)
+    return {"keep_ratio": keep_ratio, "test": test}
+
+
+@pytest.fixture
+def trials(monkeypatch) -> list:
+    """Trials that cost nothing: what was run, with which settings."""
+    ran = []
+
+    def run(task, arm, seed, settings, root, note):
+        ran.append((arm.name, seed, settings))
+        note({"reward": 1.0, "keep_ratio": 0.5, "validation": {"accuracy": 0.5}})
+        keep_ratio = {"keep all": 1.0, "learner": 0.6 + seed / 10}.get(arm.name, settings.get("keep_ratio"))
+        accuracy = {"keep all": 0.5, "learner": 0.6 + seed / 10, "random": 0.4}[arm.name]
+        return {"episodes": [], "selection": {}, "scores": _scores(accuracy, keep_ratio)}
+
+    monkeypatch.setattr(selection, "run", run)
+    return ran
+
+
+def test_every_trial_has_a_record(trials, tmp_path: Path):
+    done = runner.run(SUITE, tmp_path, None, resume=False)
+    assert [(r["arm"], r["seed"]) for r in done] == [
+        (arm, seed) for seed in (0, 1) for arm in ("keep all", "learner", "random")
+    ]
+    assert len(list((tmp_path / "records").glob("*.json"))) == 6
+    assert ("random", 1, {"keep_ratio": 0.7}) in trials  # the learner's ratio of the same seed
+
+
+def test_resume_runs_only_what_is_missing(trials, tmp_path: Path):
+    whole = runner.run(SUITE, tmp_path, None, resume=False)
+    records.path_of(tmp_path, "walk", "random", 1).unlink()
+    trials.clear()
+    again = runner.run(SUITE, tmp_path, None, resume=True)
+    assert trials == [("random", 1, {"keep_ratio": 0.7})]
+    assert [{**r, "seconds": 0} for r in again] == [{**r, "seconds": 0} for r in whole]
+
+
+def test_a_stopped_run_keeps_what_was_finished(trials, tmp_path: Path, monkeypatch):
+    write = records.write
+
+    def stop_at_third(path, record):
+        if record["arm"] == "random":
+            raise KeyboardInterrupt
+        write(path, record)
+
+    monkeypatch.setattr(records, "write", stop_at_third)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(SUITE, tmp_path, None, resume=False)
+    assert sorted(path.name for path in (tmp_path / "records").iterdir()) == [
+        "walk__keep-all__0.json",
+        "walk__learner__0.json",
+    ]
+
+
+def test_records_are_not_overwritten(trials, tmp_path: Path):
+    runner.run(SUITE, tmp_path, None, resume=False)
+    with pytest.raises(ValueError, match="--resume"):
+        runner.run(SUITE, tmp_path, None, resume=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{", "not a record"), ('{"format": 99}', "format 1"), ("[]", "format 1"), (None, "suite 'other'")],
+)
+def test_foreign_records_are_named_and_kept(trials, tmp_path: Path, content, message):
+    path = records.path_of(tmp_path, "walk", "keep all", 0)
+    path.parent.mkdir()
+    text = json.dumps({"format": records.FORMAT, "suite": "other"}) if content is None else content
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as caught:
+        runner.run(SUITE, tmp_path, None, resume=True)
+    assert str(path) in str(caught.value)
+    assert path.read_text() == text
+
+
+def test_tables(trials, tmp_path: Path):
+    scores, differences = tables(runner.run(SUITE, tmp_path, None, resume=False))
+    learner = dict(zip(scores.columns, scores.rows[1], strict=True))
+    # .6 and .7: mean .65, half interval t(.975, 1) * .0707 / sqrt(2) = 12.706 * .05.
+    assert (learner["arm"], learner["keep ratio"]) == ("learner", "0.650 ± 0.635")
+    assert learner["test accuracy"] == "0.650 ± 0.635"
+    assert differences.rows[0][:2] == ("learner − keep all", "0.150 ± 0.635")
+    assert differences.rows[1][:2] == ("random − keep all", "-0.100 ± 0.000")
+    assert "| learner | 0.650 ± 0.635 |" in scores.markdown()
