@@ -35,7 +35,7 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_attr_annotations = False  # the docstrings say dtype and shape
 python_use_unqualified_type_names = True
-smartquotes = False  # strings in docstrings are code
+smartquotes_action = "D"  # dashes only: strings in docstrings are code
 toc_object_entries_show_parents = "hide"
 
 
