@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
@@ -56,7 +57,7 @@ class SelectorPolicy(BasePolicy):
     def logits(self, observations: PyTorchObs) -> Tensor:
         """(B, ...) to (B,): the log-odds of retaining; pi(a = 1) is their sigmoid."""
         assert isinstance(observations, Tensor)
-        flat = observations.flatten(1)
+        flat = observations.flatten(1).float()
         logits: Tensor = self.network(nn.functional.layer_norm(flat, flat.shape[1:]))[:, 0]
         return logits
 
@@ -140,7 +141,8 @@ class Reinforce(OnPolicyAlgorithm):
         _init_setup_model: whether to build the networks at once.
 
     Raises:
-        ValueError: if `credit` or `gradient` is unknown, or `n_steps` is needed and missing.
+        ValueError: if `credit` or `gradient` is unknown, `n_steps` is needed and missing or no whole number of
+            episodes, or the actions are not `Discrete(2)`.
     """
 
     policy: SelectorPolicy  # type: ignore[assignment]
@@ -202,11 +204,24 @@ class Reinforce(OnPolicyAlgorithm):
         )
 
     def _setup_model(self) -> None:
+        assert isinstance(self.action_space, spaces.Discrete)
+        if (self.action_space.n, self.action_space.start) != (2, 0):
+            raise ValueError(f"env: its actions are {self.action_space}; Reinforce needs Discrete(2): remove or retain")
+        length = self._episode_length()
         if not self.n_steps:
-            if self.env is None or not self.env.has_attr("num_images"):
+            if length is None:
                 raise ValueError("n_steps: the environment has no num_images; give the steps of a whole episode")
-            self.n_steps = self.env.get_attr("num_images")[0]
+            self.n_steps = length
+        if self.n_steps < 1 or (length is not None and self.n_steps % length):
+            whole = "at least 1" if length is None else f"{length} or a multiple of it: whole episodes"
+            raise ValueError(f"n_steps: {self.n_steps} is not allowed; use {whole}")
         super()._setup_model()
+
+    def _episode_length(self) -> int | None:
+        """The environment's `num_images`, where it has them."""
+        if self.env is None or not self.env.has_attr("num_images"):
+            return None
+        return int(self.env.get_attr("num_images")[0])
 
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
         given = callback if isinstance(callback, list) else [callback]
@@ -224,14 +239,29 @@ class Reinforce(OnPolicyAlgorithm):
     def _learn_frozen(self, episodes: int) -> None:
         """Algorithm 1 with the network frozen."""
         assert self.env is not None
+        if not episodes:
+            return
         callback = self._init_callback(None)
         num_timesteps = self.num_timesteps
+        # Options are for one reset: a second episode of the same rollout would not be frozen.
+        length = self._episode_length() or self.n_steps
+        buffer = self.rollout_buffer
+        if length != self.n_steps:
+            buffer = type(self.rollout_buffer)(
+                length,
+                self.observation_space,
+                self.action_space,
+                device=self.device,
+                gamma=self.gamma,
+                gae_lambda=self.gae_lambda,
+                n_envs=self.n_envs,
+            )
         for _ in range(episodes):
             self.env.set_options({"freeze": True})
             self._last_obs = self.env.reset()  # type: ignore[assignment]
             self._last_episode_starts = np.ones(self.n_envs, dtype=bool)
-            self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps)
-            self._ascend()
+            self.collect_rollouts(self.env, callback, buffer, length)
+            self._ascend(buffer)
         # The vector environment has begun the next episode, which is not frozen, by itself.
         self.num_timesteps = num_timesteps
 
@@ -240,16 +270,16 @@ class Reinforce(OnPolicyAlgorithm):
         self._update_learning_rate(self.policy.optimizer)
         self.logger.record("rollout/keep_ratio", float(self.rollout_buffer.actions.mean()))
         self.logger.record("rollout/mean_credit", float(self.rollout_buffer.returns.mean()))
-        self.logger.record("train/entropy", self._ascend())
+        self.logger.record("train/entropy", self._ascend(self.rollout_buffer))
         self._learn_frozen(self.refresh_episodes)
 
-    def _ascend(self) -> float:
-        """Gradient ascent on the rollout buffer's credits; returns the policy's mean entropy in nats."""
+    def _ascend(self, buffer: RolloutBuffer) -> float:
+        """Gradient ascent on the credits in `buffer`; returns the policy's mean entropy in nats."""
         policy = self.policy
         policy.set_training_mode(True)
         entropies = []
         for _ in range(self.n_epochs):
-            for batch in self.rollout_buffer.get(self.batch_size):
+            for batch in buffer.get(self.batch_size):
                 logits, actions, credits = (
                     policy.logits(batch.observations),
                     batch.actions.flatten(),
