@@ -1,0 +1,76 @@
+"""A whole episode of ImageSelect-v0 against one epoch and one evaluation pass of its network, interleaved in one run.
+
+The episode: REINFORCE acts on every image and retains it, the network trains on all of them, every image and the
+validation split are evaluated, the policy is updated. The reference: the same trainer's epoch on every image and one
+pass over them.
+
+Run: python tests/benchmarks/bench_episode.py [--root FER2013] [--limit N] [--network NAME] [--pairs N]
+Without --root it walks the embedded faces.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+
+import gymnasium as gym
+import numpy as np
+
+from fer_gym.training import Trainer
+from fer_gym_agents import Reinforce
+
+_TARGET = 1.15
+
+
+def main() -> None:
+    """Print one line: what, against what, the median ratio of the pairs, the target."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", help="FER2013; the embedded faces without it")
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--network", default="small")
+    parser.add_argument("--pairs", type=int, default=3)
+    options = parser.parse_args()
+    dataset = "synthetic" if options.root is None else "fer2013"
+    env = gym.make(
+        "fer_gym:ImageSelect-v0",
+        dataset=dataset,
+        root=options.root,
+        limit=options.limit,
+        network=options.network,
+        pretrain_epochs=0,
+        credit="signed",
+    )
+    base = env.unwrapped
+    agent = Reinforce(env, pretrain_episodes=0, seed=0)
+    agent.policy.network[-1].bias.data.fill_(30.0)
+    keeps_all = copy.deepcopy(agent.policy.state_dict())
+    agent.learn(0)  # resets: the first look at the images is not the episode's
+    trainer = Trainer(base.splits, base.settings)
+
+    def episode() -> float:
+        start = time.perf_counter()
+        agent.learn(base.num_images, reset_num_timesteps=False)
+        seconds = time.perf_counter() - start
+        assert agent.logger.name_to_value["rollout/keep_ratio"] == 1.0
+        agent.policy.load_state_dict(keeps_all)
+        return seconds
+
+    def epoch_and_pass() -> float:
+        start = time.perf_counter()
+        trainer.train_epochs(trainer.all_images(), 1)
+        trainer.outputs("train")
+        return time.perf_counter() - start
+
+    pairs = np.array([(episode(), epoch_and_pass()) for _ in range(options.pairs)])
+    ratios = np.sort(pairs[:, 0] / pairs[:, 1])
+    ours, reference = np.median(pairs, axis=0)
+    print(
+        f"ImageSelect-v0 episode, {dataset}, {base.num_images:,} images, {options.network} ({ours:.1f} s) | "
+        f"its epoch and one evaluation pass ({reference:.1f} s) | {np.median(ratios):.3f} x "
+        f"[{ratios[0]:.3f}, {ratios[-1]:.3f}] | target {_TARGET} x"
+    )
+
+
+if __name__ == "__main__":
+    main()
