@@ -19,7 +19,7 @@ DEV := .venv/dev
 help: ## Show this help.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-6s %s\n", $$1, $$2 }' Makefile
 
-demo: $(DEMO)/installed ## Run the quick benchmark on the embedded faces; or go on with it; tables and pictures in results/quick.
+demo: $(DEMO)/installed ## Run the quick benchmark on the embedded faces, or go on with it; see results/quick.
 	$(DEMO)/bin/fer-gym benchmark --suite quick --out results/quick --resume
 
 test: $(DEV)/installed ## Run the tests.
