@@ -117,9 +117,11 @@ def settle(
         value = reward(walk)
     per_image = np.asarray(value, dtype=np.float64)
     count = len(walk.labels)
-    if per_image.shape not in ((), (count,)) or not np.isfinite(per_image).all():
+    # Finite in the float32 of the credits.
+    finite = bool((np.abs(per_image) <= np.finfo(np.float32).max).all())
+    if per_image.shape not in ((), (count,)) or not finite:
         raise ValueError(
-            f"reward: the function returned shape {per_image.shape}, all finite: {np.isfinite(per_image).all()}; "
+            f"reward: the function returned shape {per_image.shape}, all finite: {finite}; "
             f"expected a finite float or ({count},) finite numbers"
         )
     if per_image.ndim == 0:

@@ -86,8 +86,8 @@ class Outputs:
 
 def feature_width(settings: TrainerSettings, splits: Splits) -> int:
     """D, the width of the feature, without a trainer. The networks of this package know theirs."""
-    width = getattr(settings.factory, "feature_width", None)
-    if isinstance(width, int):
+    if isinstance(settings.network, str):
+        width: int = settings.factory.feature_width  # type: ignore[attr-defined]
         return width
     # One thread: forking a process after a multi-threaded operation would hang it (AsyncVectorEnv does fork).
     threads = torch.get_num_threads()
@@ -144,7 +144,10 @@ class Trainer:
     def initialise(self, seed: int) -> None:
         """Start afresh from `seed`: new weights, a new optimiser, generators at their beginning."""
         weights, order, noise = (int(s) for s in np.random.SeedSequence(seed).generate_state(3, np.uint32))
-        self.network = _build(self.settings.factory, self.splits, weights).to(self.device)
+        network = _build(self.settings.factory, self.splits, weights)
+        if network is getattr(self, "network", None):
+            raise ValueError("network: the factory returned the same module twice; let it build a new one each time")
+        self.network = network.to(self.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._order_generator.manual_seed(order)
         self._noise_generator.manual_seed(noise)
