@@ -373,6 +373,32 @@ def test_a_network_of_ones_own() -> None:
     np.testing.assert_allclose(np.stack([observation, *observations[:-1]])[:, :5], expected, atol=1e-5)
 
 
+class WithAWidth(nn.Module):
+    """`feature_width` is its own affair."""
+
+    feature_width = 99
+
+    def __init__(self, channels: int, classes: int, image_size: int) -> None:
+        super().__init__()
+        self.layers = factory(channels, classes, image_size)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
+
+
+def test_a_class_as_factory() -> None:
+    env = make(network=WithAWidth)
+    assert env.observation_space.shape == (10,)
+    observation, _ = env.reset(seed=0)
+    assert observation.shape == (10,)
+
+
+def test_a_factory_that_returns_one_module_twice() -> None:
+    network = factory(1, 3, 8)
+    with pytest.raises(ValueError, match=r"^network: .*the same module twice"):
+        make(network=lambda channels, classes, image_size: network).reset(seed=0)
+
+
 # -- the pretraining cache -------------------------------------------------------------------------------------------
 
 

@@ -126,7 +126,8 @@ def test_a_function_that_returns_a_float_is_paid_like_f1_change(value: Any) -> N
 
 
 @pytest.mark.parametrize(
-    "value", [np.zeros(3), np.zeros((4, 1)), [], np.array([0, 0, 0, np.nan]), np.array([np.inf] * 4), math.nan, None]
+    "value",
+    [np.zeros(3), np.zeros((4, 1)), [], np.array([0, 0, 0, np.nan]), np.array([np.inf] * 4), math.nan, None, 1e300],
 )
 def test_a_function_that_returns_nonsense(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^reward: .*\(4,\)"):
