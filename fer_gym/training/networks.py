@@ -37,13 +37,17 @@ def _convolutions(channels: int, widths: Sequence[int | str], *, batch_norm: boo
     return nn.Sequential(*layers)
 
 
-def _initialise(network: nn.Module) -> None:
-    """He initialisation with zero biases: without batch norm, PyTorch's default lets the signal die out."""
+def _initialise(network: nn.Module, head: nn.Sequential) -> None:
+    """He initialisation with zero biases: without batch norm, PyTorch's default lets the signal die out.
+
+    The last layer begins at zero, so that the first loss is log C: large first losses kill many of the units.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    nn.init.zeros_(head[-1].weight)  # type: ignore[arg-type]
 
 
 class _DenseCnn(nn.Module):
@@ -65,7 +69,7 @@ class _DenseCnn(nn.Module):
             nn.Flatten(), Dropout(dropout), nn.Linear(last_width * side**2, self.feature_width), nn.ReLU()
         )
         self.head = nn.Sequential(Dropout(dropout), nn.Linear(self.feature_width, classes))
-        _initialise(self)
+        _initialise(self, self.head)
 
     def features(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, 128): the first dense layer after its ReLU."""
@@ -86,15 +90,23 @@ class SmallCnn(_DenseCnn):
 
 
 class RlpsCnn(_DenseCnn):
-    """CNN-A of RLPS (Fig. 3): six 3x3 convolutions, four max-pools, dense 128, dropout 0.6 twice.
+    """CNN-A of RLPS (Fig. 3): six 3x3 convolutions, four max-pools, dense 128.
 
-    The figure names neither widths nor where the pools stand. The widths are those of the authors' code; the pools
-    come after convolutions 1, 2, 4 and 6, VGG-11's order.
+    The figure names neither widths nor dropout nor where the pools stand. The widths are those of the authors' code;
+    the pools come after convolutions 1, 2, 4 and 6, VGG-11's order. The authors' code drops 0.6 before each dense
+    layer, at a learning rate of 1e-4 for up to 100 epochs; on 6,000 images of FER2013 at 1e-3 that still predicts the
+    prior after 30,000 images, so 0.3 is the default here.
+
+    Args:
+        channels: of the images.
+        classes: C.
+        image_size: their side, at least 16.
+        dropout: the rate before each of the two dense layers.
     """
 
-    def __init__(self, channels: int, classes: int, image_size: int) -> None:
+    def __init__(self, channels: int, classes: int, image_size: int, dropout: float = 0.3) -> None:
         widths: list[int | str] = [64, "pool", 96, "pool", 128, 128, "pool", 256, 256, "pool"]
-        super().__init__(channels, classes, image_size, widths, dropout=0.6)
+        super().__init__(channels, classes, image_size, widths, dropout)
 
 
 class Vgg19(nn.Module):
@@ -113,7 +125,7 @@ class Vgg19(nn.Module):
         # One pixel is left of 48x48; the average makes any other size one pixel too.
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.head = nn.Sequential(Dropout(0.5), nn.Linear(self.feature_width, classes))
-        _initialise(self)
+        _initialise(self, self.head)
 
     def features(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, 512): the penultimate feature; the network has no hidden dense layer."""

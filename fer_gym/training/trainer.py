@@ -248,13 +248,17 @@ class Trainer:
         self._noise_generator.set_state(state["noise_generator"])
 
     def fingerprint(self) -> str | None:
-        """What, besides the seed, decides the bits of a training run; None if the network is a user's factory."""
+        """What decides the bits of a training run from here; None if the network is a user's factory."""
         if not isinstance(self.settings.network, str):
             return None
         digest = hashlib.blake2b(digest_size=16)
         for array in (self.splits.train.pixels, self.splits.train.labels):
             digest.update(repr(array.shape).encode())
             digest.update(np.ascontiguousarray(array).data)
+        # The network as it stands, freshly initialised: another version of its code must not find this one's training.
+        digest.update(str(self.network).encode())
+        for tensor in self.network.state_dict().values():
+            digest.update(tensor.cpu().contiguous().numpy().data)
         training = (self.settings, self.device.type, self.bf16, len(self.splits.classes))
         digest.update(repr((training, torch.get_num_threads(), torch.__version__)).encode())
         return digest.hexdigest()
