@@ -40,15 +40,14 @@ def run(suite: Suite, folder: Path, root: str | None, *, resume: bool) -> list[d
     with _progress(suite.name, len(trials)) as (note, advance):
         for task, arm, seed in trials:
             path = records.path_of(folder, task.name, arm.name, seed)
-            if path.exists():
-                record = records.read(path)
-                if record["suite"] != suite.name:
-                    raise ValueError(f"{path}: a record of suite {record['suite']!r}; use another --out")
-            else:
+            if not path.exists():
                 name = f"{task.name}, {arm.name}, seed {seed}"
                 note(name)
                 record = _trial(suite, task, arm, seed, root, done, functools.partial(_note_row, note, name))
                 records.write(path, record)
+            record = records.read(path)
+            if record["suite"] != suite.name:
+                raise ValueError(f"{path}: a record of suite {record['suite']!r}; use another --out")
             done.append(record)
             advance()
     return done

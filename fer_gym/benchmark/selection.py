@@ -97,7 +97,7 @@ def run(
         "selection": {
             "sample_index": selection["sample_index"].tolist(),
             "retained": selection["retained"].astype(int).tolist(),
-            "keep_probability": np.round(selection["keep_probability"], 4).tolist(),
+            "keep_probability": np.round(selection["keep_probability"].astype(float), 6).tolist(),
         },
         "scores": scores,
     }

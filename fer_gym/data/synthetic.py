@@ -430,9 +430,7 @@ class Face:
         # Jaw drop pulls the corners in, which makes the gap round.
         wider = 0.13 * both[12] + 0.14 * both[20] - 0.08 * both[23] - 0.08 * both[26]
         half = max(0.12, person.mouth_width + wider)
-        left, right = (
-            0.15 * activity[15] + 0.05 * activity[20] - 0.17 * activity[12] for _, activity in self.sides
-        )
+        left, right = (0.15 * activity[15] + 0.05 * activity[20] - 0.17 * activity[12] for _, activity in self.sides)
         rest = person.mouth_y + person.mouth_curve + 0.04 * both[26]
         corners = rest + (left * (1.0 - ALONG) + right * (1.0 + ALONG)) / 2
         middle = person.mouth_y - 0.03 * both[17] - 0.03 * both[10]

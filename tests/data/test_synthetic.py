@@ -56,9 +56,7 @@ def test_sizes_of_the_splits_do_not_disturb_each_other() -> None:
 
 
 def test_seeds_and_splits_differ() -> None:
-    pictures = [
-        synthetic.draw_split(seed, split, size=20).pixels for seed in (0, 1, 2**40) for split in (0, 1, 2)
-    ]
+    pictures = [synthetic.draw_split(seed, split, size=20).pixels for seed in (0, 1, 2**40) for split in (0, 1, 2)]
     assert len({picture.tobytes() for split in pictures for picture in split}) == 9 * 20
 
 
