@@ -220,6 +220,16 @@ def test_freezing_lasts_one_episode() -> None:
     assert not equal(weights(env), before)
 
 
+def test_a_state_remembers_that_its_episode_is_frozen() -> None:
+    env, other = make(), make()
+    env.reset(seed=0, options={"freeze": True})
+    other.reset(seed=1)
+    other.load_state_dict(env.state_dict())
+    before = weights(other)
+    walk(other, [1] * 13)
+    assert equal(weights(other), before)
+
+
 @pytest.mark.parametrize("carry_over", [True, False])
 def test_carrying_the_network_over(carry_over: bool) -> None:
     env = make(carry_over=carry_over, pretrain_epochs=1)
@@ -462,8 +472,9 @@ def test_other_settings_are_other_networks(
         lambda path: path.write_bytes(path.read_bytes()[:2000]),
         lambda path: torch.save([1, 2, 3], path),
         lambda path: torch.save({"network": {}}, path),
+        lambda path: torch.save({"network": torch.load(path)["network"]}, path),
     ],
-    ids=["empty", "garbage", "truncated", "a list", "another state"],
+    ids=["empty", "garbage", "truncated", "a list", "another state", "half a state"],
 )
 def test_a_damaged_file_is_made_anew(damage: Any, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env = make(pretrain_epochs=1)

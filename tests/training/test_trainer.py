@@ -90,6 +90,7 @@ def global_state() -> tuple[Any, ...]:
 def test_same_seed_same_bits_whatever_else_draws(network: Any) -> None:
     one, other = trainer(network, seed=5), trainer(network, seed=7)
     draw_from_global_generators()
+    train(other)
     other.initialise(5)
     for _ in range(2):
         train(one)
@@ -102,6 +103,12 @@ def test_same_seed_same_bits_whatever_else_draws(network: Any) -> None:
 @pytest.mark.parametrize("network", ["small", DropsInForward])
 def test_another_seed_other_weights(network: Any) -> None:
     assert not same(weights(train(trainer(network, seed=1))), weights(train(trainer(network, seed=2))))
+
+
+def test_another_seed_draws_other_dropout() -> None:
+    one, other = trainer(seed=1), trainer(seed=2)
+    draws = [torch.rand(4, generator=made._noise_generator) for made in (one, other)]
+    assert not torch.equal(*draws)
 
 
 @pytest.mark.parametrize("network", ["small", DropsInForward])
