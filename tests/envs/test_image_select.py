@@ -170,7 +170,7 @@ def test_the_retained_images_train_the_network(epochs: int, monkeypatch: pytest.
 
 
 def test_nothing_retained_trains_nothing() -> None:
-    env = make()
+    env = make(pretrain_epochs=1)
     env.reset(seed=0)
     before = weights(env)
     observations, rewards, info = walk(env, [0] * 13)

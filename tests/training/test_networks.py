@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from fer_gym.training import NETWORKS
+from fer_gym.training.generators import Dropout
 from fer_gym.training.networks import RlpsCnn
 
 
@@ -13,6 +14,7 @@ from fer_gym.training.networks import RlpsCnn
 def test_head_of_features_is_forward(name: str, channels: int) -> None:
     torch.manual_seed(0)
     network = NETWORKS[name](channels, 5, 48).eval()
+    nn.init.normal_(network.head[-1].weight)
     x = torch.randn(2, channels, 48, 48)
     with torch.no_grad():
         features = network.features(x)
@@ -32,7 +34,8 @@ def test_rlps_cnn_is_the_papers() -> None:
     assert sum(isinstance(layer, nn.MaxPool2d) for layer in layers) == 4
     dense = [layer for layer in layers if isinstance(layer, nn.Linear)]
     assert [(layer.in_features, layer.out_features) for layer in dense] == [(256 * 3 * 3, 128), (128, 7)]
-    assert [layer.rate for layer in layers if hasattr(layer, "rate")] == [0.6, 0.6]
+    for rates, made in (([0.3, 0.3], network), ([0.6, 0.6], RlpsCnn(1, 7, 48, dropout=0.6))):
+        assert [layer.rate for layer in made.modules() if isinstance(layer, Dropout)] == rates
 
 
 def test_vgg19_has_sixteen_convolutions_and_one_dense_layer() -> None:
@@ -51,9 +54,15 @@ def test_pictures_too_small(name: str, least: int) -> None:
         NETWORKS[name](1, 3, least - 1)
 
 
-def test_the_signal_does_not_die_out() -> None:
-    # PyTorch's default initialisation leaves CNN-A's logits a thousandth of this, and it does not learn.
+@pytest.mark.parametrize("name", NETWORKS)
+def test_how_training_begins(name: str) -> None:
+    """With a first loss of log C, on features of the order of 1: PyTorch's initialisation lets the signal die out."""
     torch.manual_seed(0)
+    network = NETWORKS[name](1, 7, 48).eval()
     with torch.no_grad():
-        logits = RlpsCnn(1, 7, 48).eval()(torch.randn(8, 1, 48, 48))
-    assert 0.1 < logits.std() < 10
+        x = torch.randn(4, 1, 48, 48)
+        features, logits = network.features(x), network(x)
+    assert not logits.any()
+    assert 0.1 < features.std() < 10
+    network(x).logsumexp(dim=1).sum().backward()
+    assert network.head[-1].weight.grad.abs().max() > 0.1
