@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -10,7 +11,6 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
@@ -122,7 +122,8 @@ class Reinforce(OnPolicyAlgorithm):
         env: an environment with actions `Discrete(2)`, `ImageSelect-v0` above all, or its id.
         policy: "SelectorPolicy" or a class of that interface.
         learning_rate: of Adam.
-        n_steps: steps of a rollout, a whole number of episodes; None takes the environment's `num_images`.
+        n_steps: steps of a rollout; None takes the environment's `num_images`, one episode, and where it has them nothing
+            else is allowed.
         credit: "sample" learns from `info["sample_credits"]`; "episode" gives every step the whole episode's return.
         gradient: "natural" or "vanilla", see above.
         pretrain_episodes: frozen episodes before the first one. Like those of `refresh_episodes` they are not counted
@@ -207,21 +208,14 @@ class Reinforce(OnPolicyAlgorithm):
         assert isinstance(self.action_space, spaces.Discrete)
         if (self.action_space.n, self.action_space.start) != (2, 0):
             raise ValueError(f"env: its actions are {self.action_space}; Reinforce needs Discrete(2): remove or retain")
-        length = self._episode_length()
-        if not self.n_steps:
-            if length is None:
-                raise ValueError("n_steps: the environment has no num_images; give the steps of a whole episode")
+        if self.env is not None and self.env.has_attr("num_images"):
+            length = int(self.env.get_attr("num_images")[0])
+            if self.n_steps not in (0, length):
+                raise ValueError(f"n_steps: {self.n_steps} is not allowed; use None or {length}, the whole episode")
             self.n_steps = length
-        if self.n_steps < 1 or (length is not None and self.n_steps % length):
-            whole = "at least 1" if length is None else f"{length} or a multiple of it: whole episodes"
-            raise ValueError(f"n_steps: {self.n_steps} is not allowed; use {whole}")
+        if self.n_steps < 1:
+            raise ValueError("n_steps: the environment has no num_images; give the steps of a rollout, at least 1")
         super()._setup_model()
-
-    def _episode_length(self) -> int | None:
-        """The environment's `num_images`, where it has them."""
-        if self.env is None or not self.env.has_attr("num_images"):
-            return None
-        return int(self.env.get_attr("num_images")[0])
 
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
         given = callback if isinstance(callback, list) else [callback]
@@ -242,44 +236,31 @@ class Reinforce(OnPolicyAlgorithm):
         if not episodes:
             return
         callback = self._init_callback(None)
-        num_timesteps = self.num_timesteps
-        # Options are for one reset: a second episode of the same rollout would not be frozen.
-        length = self._episode_length() or self.n_steps
-        buffer = self.rollout_buffer
-        if length != self.n_steps:
-            buffer = type(self.rollout_buffer)(
-                length,
-                self.observation_space,
-                self.action_space,
-                device=self.device,
-                gamma=self.gamma,
-                gae_lambda=self.gae_lambda,
-                n_envs=self.n_envs,
-            )
+        num_timesteps, episode_infos = self.num_timesteps, copy.copy(self.ep_info_buffer)
         for _ in range(episodes):
             self.env.set_options({"freeze": True})
             self._last_obs = self.env.reset()  # type: ignore[assignment]
             self._last_episode_starts = np.ones(self.n_envs, dtype=bool)
-            self.collect_rollouts(self.env, callback, buffer, length)
-            self._ascend(buffer)
+            self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps)
+            self._ascend()
         # The vector environment has begun the next episode, which is not frozen, by itself.
-        self.num_timesteps = num_timesteps
+        self.num_timesteps, self.ep_info_buffer = num_timesteps, episode_infos
 
     def train(self) -> None:
         """Update the policy from the episode in the rollout buffer (Algorithm 1, line 15), then from frozen ones."""
         self._update_learning_rate(self.policy.optimizer)
         self.logger.record("rollout/keep_ratio", float(self.rollout_buffer.actions.mean()))
         self.logger.record("rollout/mean_credit", float(self.rollout_buffer.returns.mean()))
-        self.logger.record("train/entropy", self._ascend(self.rollout_buffer))
+        self.logger.record("train/entropy", self._ascend())
         self._learn_frozen(self.refresh_episodes)
 
-    def _ascend(self, buffer: RolloutBuffer) -> float:
-        """Gradient ascent on the credits in `buffer`; returns the policy's mean entropy in nats."""
+    def _ascend(self) -> float:
+        """Gradient ascent on the credits in the rollout buffer; returns the policy's mean entropy in nats."""
         policy = self.policy
         policy.set_training_mode(True)
         entropies = []
         for _ in range(self.n_epochs):
-            for batch in buffer.get(self.batch_size):
+            for batch in self.rollout_buffer.get(self.batch_size):
                 logits, actions, credits = (
                     policy.logits(batch.observations),
                     batch.actions.flatten(),

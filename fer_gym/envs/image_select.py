@@ -174,10 +174,14 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
             self._start_afresh()
         elif not self.carry_over:
             assert self._pretrained is not None
-            self._go_on_from(self._pretrained)
+            # The weights return, the draws go on: no two episodes share their batches.
+            trainer = {**self._pretrained["trainer"], **self._trainer.generators()}
+            self._go_on_from({**self._pretrained, "trainer": trainer})
         self._frozen = bool(options and options.get("freeze"))
         images = self.num_images
         self._begin_walk(self.np_random.permutation(images) if self.shuffle else np.arange(images))
+        if self.render_mode == "human":
+            self.render()
         return self._observations[0], {}
 
     def _start_afresh(self) -> None:
@@ -239,17 +243,21 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         if i == self._length:
             return self._finish()
         self._means[i] = self._mean
+        if self.render_mode == "human":
+            self.render()
         return self._observations[i], 0.0, False, False, {}
 
     def _finish(self) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Train on the retained images, then pay every image (Algorithm 1, lines 13 and 14)."""
-        assert self._trainer is not None
+        trainer = self._begun()
         order = self._order
         retained = np.frombuffer(bytes(self._retained), dtype=np.bool_)
         validation_before = self._validation
         if not self._frozen and self._count and self.epochs_per_episode:
-            self._trainer.train_epochs(order[retained], self.epochs_per_episode)
-            self._look(self._trainer)
+            self._trainer = None  # should this be interrupted, the next reset starts afresh
+            trainer.train_epochs(order[retained], self.epochs_per_episode)
+            self._look(trainer)
+            self._trainer = trainer
         walk = rewards.FinishedWalk(
             self._outputs.probabilities[order],
             self.splits.train.labels[order],
@@ -303,9 +311,9 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
     def _network_state(self) -> dict[str, Any]:
         return {
             "trainer": self._begun().state_dict(),
-            "features": self._outputs.features,
-            "probabilities": self._outputs.probabilities,
-            "validation": self._validation,
+            "features": self._outputs.features.copy(),
+            "probabilities": self._outputs.probabilities.copy(),
+            "validation": dict(self._validation),
         }
 
     def _go_on_from(self, state: dict[str, Any]) -> None:
@@ -334,6 +342,11 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
+        if len(state["order"]) != self.num_images:
+            raise ValueError(
+                f"state: it walks {len(state['order']):,} images, this environment has {self.num_images:,}; load it "
+                "into one of the same keywords"
+            )
         self._trainer = self._trainer or Trainer(self.splits, self.settings)
         self._go_on_from(state["network"])
         self._pretrained = state["pretrained"]

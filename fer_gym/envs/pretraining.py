@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 import tempfile
@@ -39,7 +40,12 @@ def pretrain(trainer: Trainer, seed: int, epochs: int) -> None:
                 os.utime(path)
             return
     trainer.train_epochs(trainer.all_images(), epochs)
-    _save(trainer, path)
+    try:
+        _save(trainer, path)
+    except OSError as error:
+        # The training is done, and worth more than its copy.
+        message = "the pretrained network is not kept: %s; set FER_GYM_CACHE to a folder that can be written to"
+        logging.getLogger(__name__).warning(message, error)
 
 
 def _save(trainer: Trainer, path: Path) -> None:

@@ -235,6 +235,12 @@ class Trainer:
         return {
             "network": _copied(self.network.state_dict()),
             "optimizer": _copied(self._optimizer.state_dict()),
+            **self.generators(),
+        }
+
+    def generators(self) -> dict[str, Any]:
+        """The part of the state that later draws come from."""
+        return {
             "order_generator": self._order_generator.get_state(),
             "noise_generator": self._noise_generator.get_state(),
         }

@@ -54,8 +54,11 @@ def algorithm(name: str, env: Any, n_steps: int) -> Any:
     return kind("MlpPolicy", env, n_steps=n_steps, gamma=0.0, gae_lambda=0.0, seed=0, device="cpu", **keywords)
 
 
-@pytest.mark.parametrize(("environments", "episodes"), [(1, 1), (1, 3), (2, 2)])
-@pytest.mark.parametrize("name", ["PPO", "A2C", "Reinforce"])
+@pytest.mark.parametrize(
+    ("name", "environments", "episodes"),
+    [(name, *counts) for name in ("PPO", "A2C") for counts in ((1, 1), (1, 3), (2, 2))]
+    + [("Reinforce", 1, 1), ("Reinforce", 2, 1)],  # its rollouts are one episode long
+)
 def test_credits_reach_the_rollout_buffer(name: str, environments: int, episodes: int) -> None:
     env = DummyVecEnv([image_select] * environments)
     model = algorithm(name, env, N * episodes)
