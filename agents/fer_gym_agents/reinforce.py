@@ -122,7 +122,7 @@ class Reinforce(OnPolicyAlgorithm):
         env: an environment with actions `Discrete(2)`, `ImageSelect-v0` above all, or its id.
         policy: "SelectorPolicy" or a class of that interface.
         learning_rate: of Adam.
-        n_steps: steps of a rollout; None takes the environment's `num_images`, one episode, and where it has them nothing
+        n_steps: steps of a rollout; None takes the environment's `num_images`, one episode. Where it has them, nothing
             else is allowed.
         credit: "sample" learns from `info["sample_credits"]`; "episode" gives every step the whole episode's return.
         gradient: "natural" or "vanilla", see above.

@@ -86,6 +86,7 @@ SUITES = {
                         "noise": "faces",
                         "network": "rlps_cnn",
                         "batch_size": 32,
+                        "learning_rate": 5e-4,
                         **_RLPS,
                     },
                     episodes=12,
