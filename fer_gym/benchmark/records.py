@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from fer_gym import files
 
 #: Raised when a record's fields change; records of another version are not mixed with these.
 FORMAT = 1
@@ -18,16 +18,9 @@ def path_of(folder: Path, task: str, arm: str, seed: int) -> Path:
 
 
 def write(path: Path, record: dict[str, Any]) -> None:
-    """Write a record under another name and rename it: a reader sees a whole one or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "w") as file:
-            json.dump({"format": FORMAT, **record}, file)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    """Write a record, whole or not at all."""
+    with files.written_whole(path) as file:
+        file.write(json.dumps({"format": FORMAT, **record}).encode())
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -6,11 +6,11 @@ import contextlib
 import logging
 import os
 import pickle
-import tempfile
 from pathlib import Path
 
 import torch
 
+from fer_gym import files
 from fer_gym.data import cache
 from fer_gym.training import Trainer
 
@@ -49,16 +49,9 @@ def pretrain(trainer: Trainer, seed: int, epochs: int) -> None:
 
 
 def _save(trainer: Trainer, path: Path) -> None:
-    """Write under another name and rename: a reader sees a whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(trainer.state_dict(), file)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    """Keep a pretrained network, and throw out those that were not used for longest."""
+    with files.written_whole(path) as file:
+        torch.save(trainer.state_dict(), file)
     by_use = sorted(path.parent.glob("*.pt"), key=_last_use, reverse=True)
     for old in by_use[_KEPT:]:
         old.unlink(missing_ok=True)
