@@ -161,7 +161,7 @@ class Reinforce(OnPolicyAlgorithm):
         refresh_episodes: int = 1,
         n_epochs: int = 2,
         batch_size: int = 64,
-        ent_coef: float = 0.025,
+        ent_coef: float = 0.09,
         max_grad_norm: float = 1.0,
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,
