@@ -48,6 +48,8 @@ def benchmark(
 def _report(suite: Suite, records: list[dict[str, Any]], out: Path, root: str | None) -> None:
     """Print the tables, and write them and the pictures beside the records."""
     console = Console()
+    if not console.is_terminal:
+        console.width = 160  # a file or a pipe has no width of its own, and 80 columns break the cells
     made = tables.tables(records)
     for table in made:
         rich_table = RichTable(*table.columns, title=table.title, title_justify="left")

@@ -100,7 +100,7 @@ SUITES = {
                         **_RLPS,
                     },
                     episodes=12,
-                    retrain_epochs=12,
+                    retrain_epochs=8,
                 ),
             ),
             _SELECTORS,
