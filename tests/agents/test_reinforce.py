@@ -104,7 +104,7 @@ def test_prediction() -> None:
 
 @pytest.mark.parametrize("gradient", ["natural", "vanilla"])
 def test_it_learns_which_images_are_good(gradient: str) -> None:
-    model = quick(ToyWalk(64), gradient=gradient)
+    model = quick(ToyWalk(64), gradient=gradient, ent_coef=0.025)
     model.learn(64 * 30)
     good, bad = keep_probabilities(model)
     assert good > 0.9

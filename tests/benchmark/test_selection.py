@@ -63,7 +63,7 @@ def test_scores_are_those_of_the_selection():
     variance = train.pixels.reshape(60, -1).var(axis=1)[chosen["sample_index"]]
     assert scores["auroc_none_face"]["image variance"] == pytest.approx(roc_auc_score(kinds == NONE_FACE, -variance))
     assert scores["auroc_none_face"]["agent"] == pytest.approx(
-        roc_auc_score(kinds == NONE_FACE, -chosen["keep_probability"]), abs=1e-3
+        roc_auc_score(kinds == NONE_FACE, -chosen["keep_probability"]), abs=0.01
     )
 
 
