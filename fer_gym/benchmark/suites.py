@@ -99,7 +99,7 @@ SUITES = {
                         "learning_rate": 5e-4,
                         **_RLPS,
                     },
-                    episodes=12,
+                    episodes=11,
                     retrain_epochs=8,
                 ),
             ),
