@@ -75,6 +75,23 @@ def test_probabilities_agree_with_each_other() -> None:
     assert torch.allclose(entropies, torch.tensor(entropy), atol=1e-5)
 
 
+def test_the_walker_acts_by_the_probabilities() -> None:
+    model = quick(ToyWalk())
+    nn.init.normal_(model.policy.network[-1].weight, std=3.0)
+    observations = torch.randn(500, 4).numpy()
+    torch.manual_seed(0)
+    actions = model.policy.walker()(observations)
+    torch.manual_seed(0)
+    expected = torch.rand(500).numpy() < model.policy.keep_probability(observations)
+    assert 0.1 < expected.mean() < 0.9
+    assert actions.dtype == np.int64
+    np.testing.assert_array_equal(actions, expected)
+    # One at a time draws the same.
+    torch.manual_seed(0)
+    walker = model.policy.walker()
+    assert [int(walker(row[None])[0]) for row in observations] == actions.tolist()
+
+
 def test_features_that_grow_mean_the_same() -> None:
     model = quick(ToyWalk())
     nn.init.normal_(model.policy.network[-1].weight)
