@@ -1,17 +1,17 @@
-"""Agents that do not learn, with the interface of those that do."""
+"""Agents for ImageSelect-v0 that do not learn, with the interface of those that do."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym_agents.fixed import FixedAgent
 
-class RandomKeep:
+
+class RandomKeep(FixedAgent):
     """Retains each image with a fixed probability, whatever it shows.
 
     Args:
@@ -26,13 +26,9 @@ class RandomKeep:
     def __init__(self, env: gym.Env[Any, Any], keep_ratio: float = 0.5, seed: int | None = None) -> None:
         if not 0.0 <= keep_ratio <= 1.0:
             raise ValueError(f"keep_ratio: {keep_ratio!r} is not allowed; use a probability in [0, 1]")
-        self.env = env
+        super().__init__(env, {"keep_ratio": keep_ratio})
         self.keep_ratio = keep_ratio
         self._rng = np.random.default_rng(seed)
-
-    def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Self:
-        """Learn nothing and take no step."""
-        return self
 
     def predict(
         self,
@@ -48,15 +44,6 @@ class RandomKeep:
     def keep_probability(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """pi(a = 1), float32, (B,)."""
         return np.full(len(observations), self.keep_ratio, dtype=np.float32)
-
-    def save(self, path: str | Path) -> None:
-        """Write the keep ratio as JSON."""
-        Path(path).write_text(json.dumps({"keep_ratio": self.keep_ratio}))
-
-    @classmethod
-    def load(cls, path: str | Path, env: gym.Env[Any, Any]) -> Self:
-        """Read what `save` wrote."""
-        return cls(env, **json.loads(Path(path).read_text()))
 
 
 class KeepAll(RandomKeep):

@@ -92,7 +92,7 @@ class SelectorPolicy(BasePolicy):
         width = len(weights[0][0])
 
         def act(observations: NDArray[np.float32]) -> NDArray[np.int64]:
-            hidden = observations.reshape(-1, width).astype(np.float32, copy=False)
+            hidden: NDArray[Any] = observations.reshape(-1, width).astype(np.float32, copy=False)
             hidden = hidden - np.add.reduce(hidden, axis=1, keepdims=True) / width
             hidden *= 1 / np.sqrt(np.einsum("bi,bi->b", hidden, hidden)[:, None] / width + _LAYER_NORM_EPS)
             for position, (weight, bias) in enumerate(weights):

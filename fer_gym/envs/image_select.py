@@ -6,7 +6,6 @@ import functools
 import math
 from typing import Any, SupportsFloat
 
-import gymnasium as gym
 import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete
@@ -16,6 +15,7 @@ from fer_gym.data import Splits, load
 from fer_gym.envs import pretraining, rewards
 from fer_gym.envs.checks import check_choice, check_count, check_options
 from fer_gym.envs.rewards import RewardFunction
+from fer_gym.envs.training_env import TrainingEnv
 from fer_gym.envs.walk_picture import WalkPicture
 from fer_gym.training import NetworkFactory, Outputs, Trainer, TrainerSettings
 from fer_gym.training.trainer import feature_width
@@ -24,7 +24,7 @@ from fer_gym.training.trainer import feature_width
 FEATURE_BOUND = 1e6
 
 
-class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
+class ImageSelectEnv(TrainingEnv[NDArray[np.float32], np.int64]):
     """Choose the images that a facial expression classifier trains on (RLPS, Li & Xu 2020).
 
     ## Description
@@ -73,7 +73,8 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         limit: at most so many training images.
         noise: corruption of the training images, see `fer_gym.data.load`.
         data_seed: decides split, limit and noise, and nothing else.
-        network: "small", "rlps_cnn", "vgg19", or a factory f(channels, classes, image_size) -> nn.Module.
+        network: "small", "rlps_cnn", "vgg19", "resnet34", or a factory f(channels, classes, image_size) ->
+            nn.Module.
         pretrain_epochs: epochs on all images after `reset(seed=...)`.
         epochs_per_episode: epochs on the retained images at the end of an episode.
         carry_over: go on with the network as it is; else every episode starts from the pretrained one.
@@ -144,7 +145,6 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         self._width = feature_width(self.settings, self.splits)
         self.action_space = Discrete(2)
         self.observation_space: Box = self._space()  # type: ignore[assignment]
-        self._trainer: Trainer | None = None  # built at the first reset: no device is touched before it
         self._picture: WalkPicture | None = None
         self._position = self._length = 0
 
@@ -290,24 +290,6 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
 
     # -- the state -----------------------------------------------------------------------------------------------
 
-    def evaluate(self, split: str) -> dict[str, float]:
-        """Score the network as it is on a whole split: `accuracy`, `average_accuracy`, `macro_f1`, `macro_f1_of_means`.
-
-        Args:
-            split: "val" or "test".
-
-        Raises:
-            ValueError: for another split.
-            gymnasium.error.ResetNeeded: before the first reset.
-        """
-        check_choice("split", split, ("val", "test"))
-        return self._begun().evaluate(split)
-
-    def _begun(self) -> Trainer:
-        if self._trainer is None:
-            raise ResetNeeded("there is no state before the first reset: call reset()")
-        return self._trainer
-
     def _network_state(self) -> dict[str, Any]:
         return {
             "trainer": self._begun().state_dict(),
@@ -361,33 +343,10 @@ class ImageSelectEnv(gym.Env[NDArray[np.float32], np.int64]):
         if self._position < self._length:
             self._means[self._position] = self._mean
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = None if self._trainer is None else self.state_dict()
-        return {"keywords": self._keywords, "spec": self.spec, "state": state}
-
-    def __setstate__(self, pickled: dict[str, Any]) -> None:
-        type(self).__init__(self, **pickled["keywords"])
-        self.spec = pickled["spec"]
-        if pickled["state"] is not None:
-            self.load_state_dict(pickled["state"])
-
     # -- the picture ---------------------------------------------------------------------------------------------
 
-    def render(self) -> NDArray[np.uint8] | None:
-        """The current image, those retained and removed so far, and the keep ratio: uint8, (H, W, 3)."""
-        if self.render_mode is None:
-            gym.logger.warn("render() does nothing without a render_mode: gym.make(..., render_mode='rgb_array')")
-            return None
-        self._begun()
-        self._picture = self._picture or WalkPicture(self.splits)
-        frame = self._picture.draw(self._order, self._retained, self._position)
-        if self.render_mode == "human":
-            self._picture.show(frame, self.metadata["render_fps"])
-            return None
-        return frame
-
-    def close(self) -> None:
-        """Close the window of `render_mode="human"`."""
-        if self._picture is not None:
-            self._picture.close()
-            self._picture = None
+    def _draw(self) -> NDArray[np.uint8]:
+        """The current image, those retained and removed so far, and the keep ratio."""
+        if self._picture is None:
+            self._picture = WalkPicture(self.splits)
+        return self._picture.draw(self._order, self._retained, self._position)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fer_gym.training.generators import Dropout, global_generators_restored
+from fer_gym.training.generators import DrawsNoise, Dropout, global_generators_restored
 
 # Layers that may stand between a dense layer and its activation; in evaluation mode they do not change the width.
 _PASSED_OVER = (
@@ -21,8 +21,8 @@ _PASSED_OVER = (
 )
 
 
-def probe(network: nn.Module, image_shape: tuple[int, int, int], classes: int) -> int:
-    """Run `network` once on a ramp from black to white, in evaluation mode, and return the width D of its feature.
+def check_logits(network: nn.Module, image_shape: tuple[int, int, int], classes: int) -> None:
+    """Run `network` once, in evaluation mode.
 
     Args:
         network: any module from (B, C, H, W) to logits (B, classes).
@@ -30,30 +30,49 @@ def probe(network: nn.Module, image_shape: tuple[int, int, int], classes: int) -
         classes: the number of classes the logits must have.
 
     Raises:
-        ValueError: if the network does not take the pictures, does not return logits of the right shape, has no
-            dense layer, or its `features` and `head` do not make up its `forward`.
+        ValueError: if the network does not take the pictures or does not return logits of the right shape.
     """
+    logits = _try(network, network, image_shape)
+    if not isinstance(logits, Tensor) or logits.shape != (2, classes):
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"network: found logits {found} for two pictures, expected a tensor of shape (2, {classes})")
+
+
+def probe(network: nn.Module, image_shape: tuple[int, int, int], classes: int) -> int:
+    """Run `network` on a ramp from black to white, in evaluation mode, and return the width D of its feature.
+
+    Args:
+        network: any module from (B, C, H, W) to logits (B, classes).
+        image_shape: (C, H, W).
+        classes: the number of classes the logits must have.
+
+    Raises:
+        ValueError: as `check_logits`, and if the network has no dense layer, or its `features` and `head` do not
+            make up its `forward`.
+    """
+    check_logits(network, image_shape, classes)
+    features, logits_of_features = _try(network, extractor(network), image_shape)
+    if not torch.allclose(_try(network, network, image_shape), logits_of_features, atol=1e-4, equal_nan=True):
+        raise ValueError("network: head(features(x)) differs from forward(x); rename one or make them agree")
+    width: int = features.shape[1]
+    return width
+
+
+def _try(network: nn.Module, forward: Callable[[Tensor], Any], image_shape: tuple[int, int, int]) -> Any:
+    """What `forward` makes of two pictures, with `network` in evaluation mode."""
     parameter = next(network.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
     # Not a black picture: without biases that gives zeros, and any two heads agree on them.
-    pixels = 2 * math.prod(image_shape)
-    picture = torch.linspace(-1.0, 1.0, pixels, device=device).view(2, *image_shape)
+    picture = torch.linspace(-1.0, 1.0, 2 * math.prod(image_shape), device=device).view(2, *image_shape)
     was_training = network.training
     network.eval()
     try:
         with torch.no_grad(), global_generators_restored(0):
-            logits = network(picture)
-            features, logits_of_features = extractor(network)(picture)
+            return forward(picture)
     except (RuntimeError, TypeError, IndexError) as error:
         raise ValueError(f"network: it does not take pictures of shape {image_shape}: {error}") from error
     finally:
         network.train(was_training)
-    if not isinstance(logits, Tensor) or logits.shape != (2, classes):
-        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"network: found logits {found} for two pictures, expected a tensor of shape (2, {classes})")
-    if not torch.allclose(logits, logits_of_features, atol=1e-4, equal_nan=True):
-        raise ValueError("network: head(features(x)) differs from forward(x); rename one or make them agree")
-    return features.shape[1]
 
 
 def extractor(network: nn.Module) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
@@ -83,7 +102,10 @@ def _from_first_dense(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
         if inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
             calls.append((module, inputs[0], output))
 
-    leaves = [module for module in network.modules() if not any(module.children())]
+    # The innermost layers, and those that hold nothing but the noise added to them.
+    leaves = [
+        module for module in network.modules() if all(isinstance(child, DrawsNoise) for child in module.children())
+    ]
     handles = [module.register_forward_hook(note) for module in leaves]
     try:
         logits = network(x)

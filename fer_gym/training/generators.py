@@ -31,39 +31,51 @@ def global_generators_restored(seed: int) -> Iterator[None]:
         np.random.set_state(numpy_state)  # noqa: NPY002
 
 
-class Dropout(nn.Module):
+class DrawsNoise(nn.Module):
+    """A layer that draws from `generator`, which the run sets to its own; the global one before that."""
+
+    generator: torch.Generator | None = None
+
+
+class Dropout(DrawsNoise):
     """Dropout that draws its mask from a given generator, not from the global one.
 
     Args:
-        rate: probability of dropping, in [0, 1].
+        rate: probability of dropping, in [0, 1]; a tensor (0-dimensional) where a regulariser sets it, under 1.
         per_channel: drop whole channels, as `nn.Dropout2d` does.
     """
 
     def __init__(self, rate: float, *, per_channel: bool = False) -> None:
         super().__init__()
-        self.rate = rate
+        self.rate: float | Tensor = rate
         self.per_channel = per_channel
-        self.generator: torch.Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Zero a random share `rate` of `x` and scale the rest by 1 / (1 - rate); the identity in evaluation mode."""
-        if not self.training or self.rate == 0.0:
+        if not self.training:
             return x
         shape = (*x.shape[:2], *[1] * (x.ndim - 2)) if self.per_channel else x.shape
-        kept = 1.0 - self.rate
+        if isinstance(self.rate, Tensor) and self.rate.device.type != "cpu":
+            # The rate's value is not asked for: that would wait for the GPU.
+            kept_ones = torch.rand(shape, device=x.device, generator=self.generator) >= self.rate
+            return x * (kept_ones / (1.0 - self.rate)).to(x.dtype)
+        rate = float(self.rate)
+        if rate == 0.0:
+            return x
+        kept = 1.0 - rate
         mask = torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(kept, generator=self.generator)
         return x * (mask.div_(kept) if kept else mask)
 
     def extra_repr(self) -> str:
         """What `print(network)` shows."""
-        return f"rate={self.rate}, per_channel={self.per_channel}"
+        return f"rate={float(self.rate)}, per_channel={self.per_channel}"
 
 
 _PER_CHANNEL = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
-def draw_dropout_from(network: nn.Module, generator: torch.Generator) -> None:
-    """Let every dropout layer of `network` draw from `generator`; PyTorch's own layers are replaced by `Dropout`."""
+def draw_noise_from(network: nn.Module, generator: torch.Generator) -> None:
+    """Let every layer of `network` that draws do so from `generator`; PyTorch's dropout is replaced by `Dropout`."""
     for module in list(network.modules()):
         # Not named_children(): that shows a layer used in two places once.
         for name, child in module._modules.items():
@@ -71,5 +83,5 @@ def draw_dropout_from(network: nn.Module, generator: torch.Generator) -> None:
                 own = Dropout(child.p, per_channel=isinstance(child, _PER_CHANNEL)).train(child.training)
                 setattr(module, name, own)
     for module in network.modules():
-        if isinstance(module, Dropout):
+        if isinstance(module, DrawsNoise):
             module.generator = generator

@@ -21,6 +21,33 @@ def confusion_matrix(labels: NDArray[np.int64], predictions: NDArray[np.int64], 
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64)
 
 
+def batch_macro_f1(labels: NDArray[np.int64], predictions: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
+    """The macro F1 of each of n mini-batches, from one count.
+
+    Args:
+        labels: int64, (n, B), each in 0..num_classes-1.
+        predictions: int64, (n, B), likewise.
+        num_classes: C.
+
+    Returns:
+        float64, (n,): for each batch scikit-learn's
+        `f1_score(labels, predictions, average="macro", zero_division=0)`, the mean over the classes that are among
+        the batch's labels or predictions.
+    """
+    batches = len(labels)
+    rows = np.arange(batches)[:, None] * num_classes
+
+    def count(classes: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.bincount((rows + classes).ravel(), minlength=batches * num_classes).reshape(batches, num_classes)
+
+    right = labels == predictions
+    hits = np.bincount((rows + labels)[right], minlength=batches * num_classes).reshape(batches, num_classes)
+    either = count(labels) + count(predictions)  # F1 = 2·hits / (labelled + predicted)
+    f1 = 2.0 * hits / np.maximum(either, 1)
+    means: NDArray[np.float64] = f1.sum(axis=1) / (either > 0).sum(axis=1)
+    return means
+
+
 def precision_and_recall(confusion: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Per-class precision and recall, each (C,), zero where undefined (Eq. 10 of RLPS)."""
     correct = np.diagonal(confusion).astype(np.float64)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,9 +17,12 @@ from torch import Tensor, nn
 
 from fer_gym.data.splits import Split, Splits
 from fer_gym.training import features, hardware
-from fer_gym.training.generators import draw_dropout_from, global_generators_restored
-from fer_gym.training.metrics import confusion_matrix, scores
+from fer_gym.training.generators import Dropout, draw_noise_from, global_generators_restored
+from fer_gym.training.metrics import batch_macro_f1, confusion_matrix, scores
 from fer_gym.training.networks import NETWORKS, NetworkFactory
+from fer_gym.training.regularizers import Regularizer, Strengths, Targets, seed_of
+
+_T = TypeVar("_T")
 
 OPTIMIZERS = ("adam", "sgd")
 # Evaluation is not trained, so its batch is free: large enough to be fast, small enough to stay in the cache.
@@ -84,6 +88,38 @@ class Outputs:
     probabilities: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Batches:
+    """What some mini-batches of one size yielded.
+
+    Attributes:
+        losses: float32, (n,): the cross-entropy of each batch on its labels, under mixup the mixed one, before any
+            penalty.
+        labels: int64, (n, B).
+        predictions: int64, (n, B): in the same forward pass as the losses.
+        num_classes: C.
+    """
+
+    losses: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    predictions: NDArray[np.int64]
+    num_classes: int
+
+    @property
+    def f1(self) -> NDArray[np.float64]:
+        """(n,): the macro F1 of each batch, over the classes among its labels and predictions."""
+        return batch_macro_f1(self.labels, self.predictions, self.num_classes)
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """Batches whose outputs are still on the device: float32, (n, 1 + B), losses and predictions side by side."""
+
+    outputs: Tensor
+    indices: Tensor
+    split: str
+
+
 def feature_width(settings: TrainerSettings, splits: Splits) -> int:
     """D, the width of the feature, without a trainer. The networks of this package know theirs."""
     if isinstance(settings.network, str):
@@ -122,12 +158,15 @@ class Trainer:
     Args:
         splits: the data. Images stay uint8, on the device (CUDA) or in the memory map (CPU).
         settings: how to build and train the network.
+        strengths: regularisers whose strength is set from outside. Where they are given they are the only ones: the
+            dropout that this package's networks come with is off.
 
     Raises:
-        ValueError: if a setting is not allowed here or the network does not fit the data.
+        ValueError: if a setting is not allowed here, the network does not fit the data, or a regulariser finds no
+            site in it.
     """
 
-    def __init__(self, splits: Splits, settings: TrainerSettings) -> None:
+    def __init__(self, splits: Splits, settings: TrainerSettings, strengths: Strengths | None = None) -> None:
         self.splits = splits
         self.settings = settings
         self.device = hardware.resolve_device(settings.device)
@@ -136,14 +175,21 @@ class Trainer:
         mean, std = _mean_and_std(splits.train.pixels)
         self._mean = torch.from_numpy(mean).view(1, -1, 1, 1).to(self.device)
         self._inverse_std = torch.from_numpy(1 / std).view(1, -1, 1, 1).to(self.device)
+        self._one = torch.ones((), device=self.device)
         self._order_generator = torch.Generator()
+        self._validation_generator = torch.Generator()
         self._noise_generator = torch.Generator(self.device)
+        self._regularizers: list[Regularizer] = []
+        self._strengths: Tensor | None = None
+        if strengths is not None:
+            self._regularizers, self._strengths = strengths.build(self.device, 255.0 * self._inverse_std)
         self.initialise(0)
-        features.probe(self.network, splits.image_shape, len(splits.classes))
+        features.check_logits(self.network, splits.image_shape, len(splits.classes))
 
     def initialise(self, seed: int) -> None:
         """Start afresh from `seed`: new weights, a new optimiser, generators at their beginning."""
-        weights, order, noise = (int(s) for s in np.random.SeedSequence(seed).generate_state(3, np.uint32))
+        sequence = np.random.SeedSequence(seed)
+        weights, order, noise, validation = (int(s) for s in sequence.generate_state(4, np.uint32))
         network = _build(self.settings.factory, self.splits, weights)
         if network is getattr(self, "network", None):
             raise ValueError("network: the factory returned the same module twice; let it build a new one each time")
@@ -151,9 +197,30 @@ class Trainer:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._order_generator.manual_seed(order)
         self._noise_generator.manual_seed(noise)
-        draw_dropout_from(self.network, self._noise_generator)
-        self._extract = features.extractor(self.network)
+        self._validation_generator.manual_seed(validation)
+        self._queue = torch.empty(0, dtype=torch.int64)  # what is left of the epoch that train_batches is in
+        draw_noise_from(self.network, self._noise_generator)
         self._optimizer = _optimizer(self.settings, self.network)
+        self._decaying = [weight for weight in self.network.parameters() if getattr(weight, "decays", True)]
+        if self._strengths is not None:
+            self._attach(seed)
+
+    def _attach(self, seed: int) -> None:
+        """Hand the new network to the regularisers, at strength 0."""
+        assert self._strengths is not None
+        self._strengths.zero_()
+        if isinstance(self.settings.network, str):
+            for layer in self.network.modules():
+                if isinstance(layer, Dropout):
+                    layer.rate = 0.0
+        for regularizer in self._regularizers:
+            regularizer.generator.manual_seed(seed_of(regularizer.name, seed))
+            regularizer.attach(self.network)
+
+    def set_strengths(self, strengths: NDArray[np.float32]) -> None:
+        """Train under these strengths, float32 (h,), in the order of the regularisers, from now on."""
+        assert self._strengths is not None
+        self._strengths.copy_(torch.from_numpy(strengths))
 
     def all_images(self) -> NDArray[np.int64]:
         """The indices of every training image."""
@@ -176,21 +243,97 @@ class Trainer:
                 for batch in indices[order].split(self.settings.batch_size):
                     self._step(batch)
 
-    def _step(self, batch: Tensor) -> None:
-        """One gradient step on the cross-entropy (Eq. 5 of RLPS)."""
-        if len(batch) == 1:
+    def _step(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """One gradient step on the cross-entropy (Eq. 5 of RLPS), regularised.
+
+        Returns:
+            The cross-entropy before any penalty, 0-dimensional, and the logits, float32, (B, C).
+        """
+        size = len(batch)
+        if size == 1:
             # Batch norm needs two images to train on; the mean loss of an image twice is the image's loss.
             batch = batch.repeat(2)
         pixels, labels = self._images["train"].batch(batch)
+        images = self._standardise(pixels)
+        targets: Targets = [(self._one, labels)]
+        for regularizer in self._regularizers:
+            images, targets = regularizer.batch(images, targets)
         self._optimizer.zero_grad(set_to_none=True)
         with self._autocast():
-            logits = self.network(self._standardise(pixels))
-        F.cross_entropy(logits.float(), labels).backward()
+            logits = self.network(images)
+        logits = logits.float()
+        loss = _cross_entropy(logits, targets)
+        objective = loss
+        for regularizer in self._regularizers:
+            objective = regularizer.objective(objective, logits)
+        objective.backward()
+        with torch.no_grad():
+            for regularizer in self._regularizers:
+                regularizer.update(self._decaying, self.settings.learning_rate)
         self._optimizer.step()
+        return loss.detach(), logits.detach()[:size]
+
+    # -- mini-batches ------------------------------------------------------------------------------------------------
+
+    def train_batches(self, count: int) -> _Pending:
+        """Train on the next `count` mini-batches of `batch_size` images under the strengths as they are.
+
+        The training images come in epochs, each in an order drawn anew; a batch that an epoch's end cuts goes on with
+        the next one, so that all have one size.
+        """
+        indices = self._next_batches(count)
+        self.network.train()
+        with self._global_generators_ours(self._order_generator):
+            outputs = [self._step(batch) for batch in indices]
+        return _Pending(_packed(outputs), indices, "train")
+
+    def _next_batches(self, count: int) -> Tensor:
+        size = self.settings.batch_size
+        images = len(self.splits.train)
+        while len(self._queue) < count * size:
+            self._queue = torch.cat([self._queue, torch.randperm(images, generator=self._order_generator)])
+        indices, self._queue = self._queue[: count * size], self._queue[count * size :].clone()
+        return indices.view(count, size)
+
+    def validate_batches(self, count: int) -> _Pending:
+        """Score `count` mini-batches of the validation split, drawn without replacement while it lasts."""
+        size, images = self.settings.batch_size, len(self.splits.val)
+        epochs = -(-count * size // images)
+        orders = [torch.randperm(images, generator=self._validation_generator) for _ in range(epochs)]
+        return self._score(torch.cat(orders)[: count * size].view(count, size), "val")
+
+    def score_again(self, trained: _Pending) -> _Pending:
+        """Score the batches that were trained on once more, in evaluation mode, by the network as it is now."""
+        return self._score(trained.indices, trained.split)
+
+    def _score(self, indices: Tensor, split: str) -> _Pending:
+        images = self._images[split]
+        self.network.eval()
+        outputs = []
+        with torch.no_grad(), self._autocast(), self._global_generators_ours():
+            for batch in indices:
+                pixels, labels = images.batch(batch)
+                logits = self.network(self._standardise(pixels)).float()
+                outputs.append((F.cross_entropy(logits, labels), logits))
+        return _Pending(_packed(outputs), indices, split)
+
+    def read(self, *pending: _Pending) -> list[Batches]:
+        """Bring the outputs of batches over from the device, all of them in one copy."""
+        outputs = torch.cat([part.outputs for part in pending]).cpu().numpy()
+        batches, start = [], 0
+        for part in pending:
+            rows = outputs[start : start + len(part.indices)]
+            start += len(rows)
+            labels = getattr(self.splits, part.split).labels[part.indices.numpy()]
+            batches.append(Batches(rows[:, 0].copy(), labels, rows[:, 1:].astype(np.int64), len(self.splits.classes)))
+        return batches
+
+    # -- whole splits ------------------------------------------------------------------------------------------------
 
     def outputs(self, split: str) -> Outputs:
         """Features and class probabilities of every image of "train", "val" or "test", in one pass."""
-        parts = [(features.float(), logits.float()) for features, logits in self._evaluation_pass(split)]
+        passed = self._evaluation_pass(split, features.extractor(self.network))
+        parts = [(hidden.float(), logits.float()) for hidden, logits in passed]
         hidden = torch.cat([part[0] for part in parts])
         # A diverged network knows nothing: uniform probabilities, features of zero.
         logits = torch.cat([part[1] for part in parts])
@@ -200,7 +343,7 @@ class Trainer:
 
     def confusion(self, split: str) -> NDArray[np.int64]:
         """The confusion matrix (C, C) of "train", "val" or "test" against the labels given."""
-        predictions = torch.cat([logits.argmax(dim=1) for _, logits in self._evaluation_pass(split)])
+        predictions = torch.cat([logits.argmax(dim=1) for logits in self._evaluation_pass(split, self.network)])
         labels = getattr(self.splits, split).labels
         return confusion_matrix(labels, predictions.cpu().numpy(), len(self.splits.classes))
 
@@ -208,12 +351,12 @@ class Trainer:
         """The `scores` of a whole split, in evaluation mode."""
         return scores(self.confusion(split))
 
-    def _evaluation_pass(self, split: str) -> list[tuple[Tensor, Tensor]]:
+    def _evaluation_pass(self, split: str, forward: Callable[[Tensor], _T]) -> list[_T]:
         images = self._images[split]
         self.network.eval()
         batches = torch.arange(len(images)).split(_EVALUATION_BATCH)
         with torch.no_grad(), self._autocast(), self._global_generators_ours():
-            return [self._extract(self._standardise(images.batch(batch)[0])) for batch in batches]
+            return [forward(self._standardise(images.batch(batch)[0])) for batch in batches]
 
     def _global_generators_ours(self, generator: torch.Generator | None = None) -> AbstractContextManager[None]:
         """A user's network may draw from the global generators as it runs: seed them, and put them back."""
@@ -243,6 +386,9 @@ class Trainer:
         return {
             "order_generator": self._order_generator.get_state(),
             "noise_generator": self._noise_generator.get_state(),
+            "validation_generator": self._validation_generator.get_state(),
+            "regularizer_generators": [regularizer.generator.get_state() for regularizer in self._regularizers],
+            "queue": self._queue.clone(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -252,6 +398,10 @@ class Trainer:
         self._optimizer.load_state_dict(_copied(state["optimizer"]))
         self._order_generator.set_state(state["order_generator"])
         self._noise_generator.set_state(state["noise_generator"])
+        self._validation_generator.set_state(state["validation_generator"])
+        for regularizer, generator in zip(self._regularizers, state["regularizer_generators"], strict=True):
+            regularizer.generator.set_state(generator)
+        self._queue = state["queue"].clone()
 
     def fingerprint(self) -> str | None:
         """What decides the bits of a training run from here; None if the network is a user's factory."""
@@ -310,6 +460,20 @@ def _optimizer(settings: TrainerSettings, network: nn.Module) -> torch.optim.Opt
     if settings.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=settings.learning_rate, momentum=0.9, fused=True)
     return torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
+
+
+def _cross_entropy(logits: Tensor, targets: Targets) -> Tensor:
+    """The weighted sum of the cross-entropies on the targets, 0-dimensional."""
+    if len(targets) == 1:
+        return F.cross_entropy(logits, targets[0][1])
+    return torch.stack([weight * F.cross_entropy(logits, labels) for weight, labels in targets]).sum()
+
+
+def _packed(outputs: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Losses () and logits (B, C) of n batches to (n, 1 + B): each batch's loss, then its predictions."""
+    losses = torch.stack([loss for loss, _ in outputs])
+    predictions = torch.stack([logits for _, logits in outputs]).argmax(dim=2)
+    return torch.cat([losses[:, None], predictions.float()], dim=1)
 
 
 def _copied(tree: Any) -> Any:

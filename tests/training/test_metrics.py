@@ -8,6 +8,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
 from fer_gym.training import confusion_matrix, scores
+from fer_gym.training.metrics import batch_macro_f1
 
 
 @st.composite
@@ -63,3 +64,24 @@ def test_the_two_f1_differ() -> None:
 def test_nothing_right_is_zero_not_nan() -> None:
     found = scores(np.array([[0, 2], [3, 0]]))
     assert found == {"accuracy": 0.0, "average_accuracy": 0.0, "macro_f1": 0.0, "macro_f1_of_means": 0.0}
+
+
+@given(
+    classes=st.integers(1, 6),
+    batches=st.integers(1, 5),
+    size=st.integers(1, 9),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=100, deadline=None)
+def test_the_f1_of_mini_batches_is_scikit_learns(classes: int, batches: int, size: int, seed: int) -> None:
+    labels, predictions = np.random.default_rng(seed).integers(classes, size=(2, batches, size))
+    expected = [
+        f1_score(labels_of_one, predictions_of_one, average="macro", zero_division=0)
+        for labels_of_one, predictions_of_one in zip(labels, predictions, strict=True)
+    ]
+    assert batch_macro_f1(labels, predictions, classes) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_class_that_a_batch_has_not_does_not_count() -> None:
+    # F1 of class 0: 2·1 / (2 + 1); of class 1: 0 / (0 + 1); class 2 is in neither.
+    assert batch_macro_f1(np.array([[0, 0]]), np.array([[0, 1]]), 3) == pytest.approx([(2 / 3 + 0) / 2])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fer_gym.data import Split, Splits
 from fer_gym.training import NETWORKS, Trainer, TrainerSettings
-from fer_gym.training.generators import Dropout, draw_dropout_from
+from fer_gym.training.generators import Dropout, draw_noise_from
 
 SPLITS = tiny_data.splits(30)
 FP32 = {"precision": "fp32", "device": "cpu"}
@@ -170,7 +170,7 @@ def test_dropout_layers_of_a_user_become_ours() -> None:
         nn.Sequential(nn.Conv2d(1, 4, 3), nn.Dropout2d(0.25)), shared, nn.ModuleDict({"in": nn.Dropout1d(0.1)}), shared
     )
     generator = torch.Generator().manual_seed(0)
-    draw_dropout_from(network, generator)
+    draw_noise_from(network, generator)
     assert not any(isinstance(module, (nn.Dropout, nn.Dropout1d, nn.Dropout2d)) for module in network.modules())
     ours = [(module.rate, module.per_channel) for module in network.modules() if isinstance(module, Dropout)]
     assert sorted(set(ours)) == [(0.1, True), (0.25, True), (0.5, False)]
@@ -181,7 +181,7 @@ def test_dropout_layers_of_a_user_become_ours() -> None:
 def test_one_dropout_layer_in_two_places(place: int) -> None:
     shared = nn.Dropout(0.5)
     network = nn.Sequential(nn.Linear(2, 2), shared, nn.Linear(2, 2), shared)
-    draw_dropout_from(network, torch.Generator())
+    draw_noise_from(network, torch.Generator())
     assert isinstance(network[place], Dropout)
 
 
@@ -191,7 +191,7 @@ def test_one_dropout_layer_in_two_places(place: int) -> None:
 )
 def test_dropout_zeroes_and_scales(theirs: nn.Module, shape: tuple[int, ...], unit: tuple[int, ...]) -> None:
     network = nn.Sequential(theirs)
-    draw_dropout_from(network, torch.Generator().manual_seed(0))
+    draw_noise_from(network, torch.Generator().manual_seed(0))
     x = torch.ones(shape)
     before = torch.get_rng_state()
     dropped = network(x)
@@ -208,7 +208,7 @@ def test_dropout_zeroes_and_scales(theirs: nn.Module, shape: tuple[int, ...], un
 
 def test_dropout_of_everything_is_zero() -> None:
     network = nn.Sequential(nn.Dropout(1.0))
-    draw_dropout_from(network, torch.Generator())
+    draw_noise_from(network, torch.Generator())
     assert torch.equal(network(torch.ones(3, 4)), nn.Dropout(1.0)(torch.ones(3, 4)))
 
 

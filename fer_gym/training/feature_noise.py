@@ -1,0 +1,176 @@
+"""Noise on a network's features: where it goes, and the noise that trains its own strength (DNI)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fer_gym.training.generators import DrawsNoise
+from fer_gym.training.networks import NETWORKS, NetworkFactory
+
+#: From an activation z, (B, C, ...), to the noise in units of the normalised activation, of z's shape; None for none.
+Noise = Callable[[Tensor], Tensor | None]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place before a ReLU where noise is added, in training.
+
+    With batch norm, its output: DNI's unit relu(bn(x) + noise). In a network without it, the input of each `nn.ReLU`,
+    and there the noise is in units of that input's standard deviation per channel over the batch.
+    """
+
+    module: nn.Module
+
+    def add(self, noise: Noise) -> None:
+        """Let `noise` act here in each training forward pass."""
+
+        def before_relu(module: nn.Module, inputs: tuple[Tensor]) -> Tensor | None:
+            eps = noise(inputs[0]) if module.training else None
+            return None if eps is None else torch.addcmul(inputs[0], eps, _deviation(inputs[0]))
+
+        def after_norm(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor | None:
+            eps = noise(output) if module.training else None
+            return None if eps is None else output + eps
+
+        if isinstance(self.module, nn.ReLU):
+            self.module.register_forward_pre_hook(before_relu)
+        else:
+            self.module.register_forward_hook(after_norm)
+
+    @property
+    def channels(self) -> int:
+        """C of the activation; 1 where only the activation itself would tell."""
+        channels: int = getattr(self.module, "num_features", 1)
+        return channels
+
+
+def sites(network: nn.Module) -> list[Site]:
+    """The noise sites of a network, in its modules' order.
+
+    Raises:
+        ValueError: if it has neither batch norm nor an `nn.ReLU`.
+    """
+    kinds: tuple[type[nn.Module], ...]
+    for kinds in ((nn.BatchNorm1d, nn.BatchNorm2d), (nn.ReLU,)):
+        found = [Site(module) for module in network.modules() if isinstance(module, kinds)]
+        if found:
+            return found
+    raise ValueError("regularizers: 'feature_noise' finds no site in this network, neither batch norm nor an nn.ReLU")
+
+
+def _deviation(z: Tensor) -> Tensor:
+    """(B, C, ...) to its standard deviation per channel, (1, C, ...), outside of the gradient."""
+    dims = [0, *range(2, z.ndim)]
+    return z.detach().float().std(dim=dims, correction=0, keepdim=True).to(z.dtype)
+
+
+class DynamicNoise(DrawsNoise):
+    """softplus(rho)·eps with eps ~ N(0, 1); rho is trained with the weights, by the training loss.
+
+    Args:
+        channels: one rho for each, or 1 for the layer.
+    """
+
+    def __init__(self, channels: int = 1) -> None:
+        super().__init__()
+        self.rho = nn.Parameter(torch.full((channels,), _softplus_inverse(0.1)))
+        self.rho.decays = False  # type: ignore[attr-defined]  # decay would pull the noise to log 2, not to nothing
+
+    def forward(self, z: Tensor) -> Tensor:
+        """The noise for `z`, (B, C, ...)."""
+        strength = F.softplus(self.rho).to(z.dtype).view(1, -1, *[1] * (z.ndim - 2))
+        return strength * torch.empty_like(z).normal_(generator=self.generator)
+
+
+class PeriodicNoise(DrawsNoise):
+    """sigma·eps with eps ~ N(0, 1) in every `period`-th training step, beginning with the first.
+
+    Args:
+        sigma: in units of the normalised activation.
+        period: in training steps.
+    """
+
+    step: Tensor
+
+    def __init__(self, sigma: float, period: int) -> None:
+        super().__init__()
+        self.sigma = sigma
+        self.period = period
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """The noise for `z`, (B, C, ...): zeros out of its turn."""
+        strength = (self.sigma * (self.step % self.period == 0)).to(z.dtype)
+        self.step += 1
+        return strength * torch.empty_like(z).normal_(generator=self.generator)
+
+
+@dataclass(frozen=True)
+class Dni:
+    """A network with dynamic noise injection at its noise sites: pass it as `network=`.
+
+    DNI (reconstruction): Hong & Jeong (CVPRW 2023) train the strength of a noise in the unit relu(bn(x) + noise) by
+    gradient descent on the training loss. Granularity, start and evaluation are not in our source; here there is one
+    strength per layer or channel, it starts at 0.1, and nothing is added in evaluation mode.
+
+    Attributes:
+        network: a name in `NETWORKS`, whose dropout is then off, or a factory.
+        per_channel: a strength for each channel; needs batch norm.
+    """
+
+    network: str | NetworkFactory = "resnet34"
+    per_channel: bool = False
+
+    def __call__(self, channels: int, classes: int, image_size: int) -> nn.Module:
+        """Build the network."""
+        network = _without_dropout(self.network, channels, classes, image_size)
+        return _with_noise(network, lambda site: DynamicNoise(site.channels if self.per_channel else 1))
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """A network with noise at its noise sites in every `period`-th training step: pass it as `network=`.
+
+    Periodic DNI (reconstruction): the source says that the interval is searched, and no more.
+
+    Attributes:
+        network: a name in `NETWORKS`, whose dropout is then off, or a factory.
+        sigma: in units of the normalised activation.
+        period: in training steps.
+    """
+
+    network: str | NetworkFactory = "resnet34"
+    sigma: float = 0.1
+    period: int = 2
+
+    def __call__(self, channels: int, classes: int, image_size: int) -> nn.Module:
+        """Build the network."""
+        network = _without_dropout(self.network, channels, classes, image_size)
+        return _with_noise(network, lambda site: PeriodicNoise(self.sigma, self.period))
+
+
+def _without_dropout(network: str | NetworkFactory, *shape: int) -> nn.Module:
+    if callable(network):
+        return network(*shape)
+    if network not in NETWORKS:
+        raise ValueError(f"network: {network!r} is unknown; use one of {', '.join(NETWORKS)}, or a factory")
+    return NETWORKS[network](*shape, dropout=0.0)  # type: ignore[call-arg]
+
+
+def _with_noise(network: nn.Module, make: Callable[[Site], nn.Module]) -> nn.Module:
+    for site in sites(network):
+        layer = make(site)
+        # Beside the site, not at the network's top: an nn.Sequential would run it as one layer more.
+        site.module.add_module("noise", layer)
+        site.add(layer)
+    return network
+
+
+def _softplus_inverse(value: float) -> float:
+    return math.log(math.expm1(value))
