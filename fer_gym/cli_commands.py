@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from fer_gym import cli_data, data
-from fer_gym.benchmark import agents, figures, runner, tables
+from fer_gym.benchmark import figures, runner, tables, training
 from fer_gym.benchmark.suites import SUITES, Suite
 from fer_gym.cli_data import errors
 
@@ -95,26 +95,13 @@ def train(
     agent_settings: Annotated[list[str], typer.Option("--set", "-s", help="KEY=VALUE: a keyword of the agent.")] = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Of the environment and the agent.")] = 0,
     out: Annotated[Path, typer.Option(help="Where the agent is saved.")] = Path("agent"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run of the same arguments.")] = False,
 ) -> None:
     """Train one agent, say how each episode went, and save it."""
-    import gymnasium as gym
-
-    from fer_gym.benchmark.selection import EpisodeLog
-
-    def say(row: dict[str, Any]) -> None:
-        scores = ", ".join(f"{name} {value:.3f}" for name, value in row["validation"].items())
-        print(
-            f"episode {len(log.rows)}/{episodes}: reward {row['reward']:.2f} (mean {row['mean_reward']:.3f}), "
-            f"keep ratio {row['keep_ratio']:.3f}; validation: {scores}",
-            flush=True,
-        )
-
     with errors():
+        arguments = training.Arguments(env_id, _settings(env), agent, _settings(agent_settings), episodes, seed)
         try:
-            log = EpisodeLog(gym.make(env_id, **_settings(env)), say)
-        except gym.error.UnregisteredEnv as error:
-            raise ValueError(f"environment {env_id!r} is unknown; use ImageSelect-v0") from error
-        learner = agents.make(agent, log, seed, _settings(agent_settings))
-        learner.learn(episodes * log.get_wrapper_attr("num_images"))
-        learner.save(out)
-        print(f"saved the agent to {out}")
+            training.run(arguments, out, resume=resume)
+        except training.Stopped as stopped:
+            print(f"\nfer-gym: stopped; {stopped}", file=sys.stderr)
+            raise typer.Exit(130) from None

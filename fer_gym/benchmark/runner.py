@@ -5,17 +5,15 @@ from __future__ import annotations
 import functools
 import platform
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fer_gym.benchmark import records, selection
+from fer_gym.benchmark.progress import progress
 from fer_gym.benchmark.suites import Arm, Suite, Task
 
 _VERSIONS = ("fer-gym", "torch", "gymnasium", "numpy")
@@ -37,7 +35,7 @@ def run(suite: Suite, folder: Path, root: str | None, *, resume: bool) -> list[d
     done: list[dict[str, Any]] = []
     if not resume and any((folder / "records").glob("*.json")):
         raise ValueError(f"{folder}: it holds records already; add --resume to go on, or choose another --out")
-    with _progress(suite.name, len(trials)) as (note, advance):
+    with progress(suite.name, len(trials)) as (note, advance):
         for task, arm, seed in trials:
             path = records.path_of(folder, task.name, arm.name, seed)
             if not path.exists():
@@ -93,22 +91,3 @@ def _note_row(note: Callable[[str], None], name: str, row: dict[str, Any]) -> No
         f"{name}: reward {row['reward']:.1f}, keep ratio {row['keep_ratio']:.3f}, "
         f"validation accuracy {row['validation']['accuracy']:.3f}"
     )
-
-
-@contextmanager
-def _progress(name: str, total: int) -> Iterator[tuple[Callable[[str], None], Callable[[], None]]]:
-    """A bar over the trials on a terminal, plain lines elsewhere: functions that say a line, and that count one."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield (lambda text: console.print(text, highlight=False, soft_wrap=True)), (lambda: None)
-        return
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(name, total=total)
-        yield (lambda text: bar.update(task, description=text)), (lambda: bar.advance(task))

@@ -1,0 +1,157 @@
+"""One run of `fer-gym train`: learn, keep a checkpoint after each episode, save the agent."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from fer_gym.benchmark import agents, checkpoint
+from fer_gym.benchmark.progress import progress
+from fer_gym.benchmark.selection import EpisodeLog
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What decides a run's bits.
+
+    Attributes:
+        env_id: the environment.
+        env: its keywords.
+        agent: as `agents.make` takes it.
+        agent_settings: its keywords.
+        episodes: to learn from.
+        seed: of the environment and the agent.
+    """
+
+    env_id: str
+    env: dict[str, Any]
+    agent: str
+    agent_settings: dict[str, Any]
+    episodes: int
+    seed: int
+
+    def in_words(self) -> dict[str, str]:
+        """Each by its name on the command line."""
+        return {
+            "the environment": self.env_id,
+            "--agent": self.agent,
+            "--episodes": str(self.episodes),
+            "--seed": str(self.seed),
+            **{f"--env {key}": repr(value) for key, value in self.env.items()},
+            **{f"--set {key}": repr(value) for key, value in self.agent_settings.items()},
+        }
+
+
+class Stopped(Exception):
+    """The run was stopped with Ctrl-C; the message says how to go on."""
+
+
+def run(arguments: Arguments, out: Path, *, resume: bool) -> list[dict[str, Any]]:
+    """Train an agent, say how each episode went, and save it.
+
+    After each episode a checkpoint is written beside `out`. It goes when the agent is saved.
+
+    Args:
+        arguments: of the run.
+        out: where the agent is saved.
+        resume: go on after the last whole episode of a run with the same arguments; the bits are the same as if it had
+            never stopped.
+
+    Returns:
+        A row for each episode.
+
+    Raises:
+        ValueError: if an argument is not allowed, there is a checkpoint and `resume` is False, or it is that of a run
+            with other arguments.
+        Stopped: by Ctrl-C.
+    """
+    path = out.with_name(f"{out.name}.checkpoint") / "state.pt"
+    remedy = "nothing is kept yet, the same command starts anew"
+    try:
+        kept = _checkpoint(path, arguments, resume)
+        log = EpisodeLog(_make(arguments), lambda row: say(row))  # to the bar, which waits until the arguments are good
+        learner = agents.make(arguments.agent, log, arguments.seed, arguments.agent_settings)
+        obstacle = checkpoint.obstacle(learner, log)
+        if obstacle:
+            remedy = f"{obstacle}, so the same command starts anew"
+        episodes_done = len(kept["rows"]) if kept else 0
+        with progress("episodes", arguments.episodes, episodes_done) as (_, advance):
+
+            def say(row: dict[str, Any]) -> None:
+                print(f"episode {len(log.rows)}/{arguments.episodes}: {_line(row)}", flush=True)
+                advance()
+
+            _learn(learner, log, arguments, None if obstacle else path, kept)
+        learner.save(out)
+    except KeyboardInterrupt:
+        raise Stopped("go on with --resume" if path.exists() else remedy) from None
+    if path.parent.exists():
+        shutil.rmtree(path.parent)
+    print(f"saved the agent to {out}")
+    return log.rows
+
+
+def _checkpoint(path: Path, arguments: Arguments, resume: bool) -> dict[str, Any] | None:
+    if not path.exists():
+        if resume:
+            print(f"no checkpoint in {path.parent}: starting from the beginning", flush=True)
+        return None
+    if not resume:
+        raise ValueError(
+            f"{path.parent}: the checkpoint of an unfinished run; add --resume to go on with it, remove it to start "
+            "anew, or choose another --out"
+        )
+    kept = checkpoint.read(path, arguments.in_words())
+    print(f"going on after episode {len(kept['rows'])}/{arguments.episodes}", flush=True)
+    return kept
+
+
+def _make(arguments: Arguments) -> gym.Env[Any, Any]:
+    try:
+        return gym.make(arguments.env_id, **arguments.env)
+    except gym.error.UnregisteredEnv as error:
+        raise ValueError(f"environment {arguments.env_id!r} is unknown; use ImageSelect-v0") from error
+
+
+def _learn(learner: Any, log: EpisodeLog, arguments: Arguments, path: Path | None, kept: dict[str, Any] | None) -> None:
+    """Learn to the end, from the start or from a checkpoint, and write checkpoints to `path` if there is one."""
+    steps = arguments.episodes * _episode_length(log, arguments.env_id)
+    if path is None:
+        learner.learn(steps)
+        return
+    if kept is not None:
+        checkpoint.put_back(kept, learner, log)
+    episodes_kept = len(log.rows)
+
+    def keep() -> None:
+        # Some algorithms train many times an episode.
+        nonlocal episodes_kept
+        if len(log.rows) > episodes_kept:
+            checkpoint.write(path, arguments.in_words(), learner, log)
+            episodes_kept = len(log.rows)
+
+    with checkpoint.after_each_training(learner, keep):
+        if kept is None:
+            learner.learn(steps)
+        elif learner.num_timesteps < steps:  # else it was stopped while the agent was saved
+            learner.learn(steps - learner.num_timesteps, reset_num_timesteps=False)
+
+
+def _episode_length(env: gym.Env[Any, Any], env_id: str) -> int:
+    """The steps of an episode: ImageSelect-v0 calls them images, RegTune-v0 chunks."""
+    for name in ("num_images", "chunks"):
+        if env.has_wrapper_attr(name):
+            return int(env.get_wrapper_attr(name))
+    raise ValueError(f"environment {env_id!r}: its episodes have no fixed length; use ImageSelect-v0")
+
+
+def _line(row: dict[str, Any]) -> str:
+    scores = ", ".join(f"{name} {value:.3f}" for name, value in row["validation"].items())
+    return (
+        f"reward {row['reward']:.2f} (mean {row['mean_reward']:.3f}), keep ratio {row['keep_ratio']:.3f}; "
+        f"validation: {scores}"
+    )
