@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 
 from fer_gym import cli_data, data
 from fer_gym.benchmark import figures, runner, tables, training
-from fer_gym.benchmark.suites import SUITES, Suite
+from fer_gym.benchmark.suites import SUITES, RegTuneTask, Suite
 from fer_gym.cli_data import errors
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ def benchmark(
             raise ValueError(f"suite: {suite!r} is unknown; use one of {', '.join(SUITES)}")
         chosen = SUITES[suite]
         if seeds is not None:
-            chosen = Suite(chosen.name, chosen.tasks, chosen.arms, tuple(int(seed) for seed in seeds.split(",")))
+            chosen = Suite(chosen.name, chosen.tasks, tuple(int(seed) for seed in seeds.split(",")))
         try:
             records = runner.run(chosen, out, None if root is None else str(root), resume=resume)
         except KeyboardInterrupt:
@@ -59,7 +59,12 @@ def _report(suite: Suite, records: list[dict[str, Any]], out: Path, root: str | 
     (out / "tables.md").write_text("\n".join(table.markdown() for table in made), encoding="utf-8")
     written = [out / "tables.md"]
     for task in suite.tasks:
-        learners = [record for record in records if record["task"] == task.name and record["episodes"]]
+        of_task = [record for record in records if record["task"] == task.name]
+        if isinstance(task, RegTuneTask):
+            written.append(out / f"{task.name}-schedules.png")
+            figures.schedules(of_task, written[-1])
+            continue
+        learners = [record for record in of_task if record["episodes"]]
         if not learners:
             continue
         written += [out / f"{task.name}-rewards.png", out / f"{task.name}-faces.png"]

@@ -32,6 +32,14 @@ class Symlog(FlattenExtractor):
         return flat.sign() * flat.abs().log1p()
 
 
+class Blind(FlattenExtractor):
+    """Zeros in place of every observation: what is learnt then cannot have used the state."""
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """(B, ...) to (B, N)."""
+        return torch.zeros_like(super().forward(observations))
+
+
 class BoxPolicy(ActorCriticPolicy):
     """An MLP policy whose networks see a Box of actions as [-1, 1], and whose actions are in the Box's own units.
 
@@ -66,7 +74,7 @@ class BoxPolicy(ActorCriticPolicy):
         return distribution
 
 
-def ppo(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> PPO:
+def ppo(env: gym.Env[Any, Any], seed: int | None = None, blind: bool = False, **settings: Any) -> PPO:
     """Stable-Baselines3's PPO with the paper's clip range of 0.2 and discount of 0.995, for RegTune-v0.
 
     What the paper does not tell is chosen for a training of some 40 episodes: a rollout is two episodes, halved into
@@ -80,6 +88,7 @@ def ppo(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> PPO
     Args:
         env: the environment.
         seed: of the agent and of its environment's first reset.
+        blind: show the policy zeros instead of its observations, to see whether it uses them.
         settings: any keyword of `stable_baselines3.PPO`, in place of the defaults here; `policy_kwargs` are added to
             them.
 
@@ -87,7 +96,8 @@ def ppo(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> PPO
         ValueError: if the actions are a Box without finite bounds, `use_sde` is set, or `n_steps` is missing for an
             environment that has no `chunks`.
     """
-    return PPO(env=env, seed=seed, **_with_defaults(env, settings, policy=BoxPolicy))
+    extractor = Blind if blind else Symlog
+    return PPO(env=env, seed=seed, **_with_defaults(env, settings, BoxPolicy, features_extractor_class=extractor))
 
 
 def recurrent_ppo(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> RecurrentPPO:
@@ -107,7 +117,7 @@ def recurrent_ppo(env: gym.Env[Any, Any], seed: int | None = None, **settings: A
     except ImportError as error:
         raise ImportError("recurrent_ppo needs sb3-contrib: pip install 'fer-gym[agents]'") from error
     # An LSTM as wide as the layers that follow it: the library's 256 units take most of a training's time.
-    keywords = _with_defaults(env, settings, policy=BoxLstmPolicy, lstm_hidden_size=64)
+    keywords = _with_defaults(env, settings, BoxLstmPolicy, features_extractor_class=Symlog, lstm_hidden_size=64)
     return RecurrentPPO(env=env, seed=seed, **keywords)
 
 
@@ -136,7 +146,6 @@ def _with_defaults(
         **settings,
         "n_steps": n_steps,
         "policy_kwargs": {
-            "features_extractor_class": Symlog,
             "log_std_init": -0.7,
             **policy_kwargs,
             **(settings.get("policy_kwargs") or {}),

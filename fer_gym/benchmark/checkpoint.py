@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from fer_gym import files
-from fer_gym.benchmark.selection import EpisodeLog
+from fer_gym.benchmark.episodes import EpisodeLog
 
 #: Raised when a checkpoint's fields change.
 FORMAT = 1
@@ -82,6 +82,7 @@ def write(path: Path, arguments: dict[str, str], agent: Any, env: EpisodeLog) ->
         "format": FORMAT,
         "arguments": arguments,
         "rows": _packed(env.rows),
+        "running": _packed(env.running),
         "parameters": _packed(agent.get_parameters()),
         "agent": _plain_attributes(agent),
         "monitor": _plain_attributes(agent.get_env().envs[0]),
@@ -127,6 +128,7 @@ def put_back(content: dict[str, Any], agent: Any, env: EpisodeLog) -> None:
     _set_attributes(agent, content["agent"], agent.device)
     _set_attributes(agent.get_env().envs[0], content["monitor"])
     env.rows[:] = content["rows"]
+    env.running = _unpacked(content["running"])
     _set_generators(env, _unpacked(content["generators"]))  # last: building and resetting drew from them
 
 

@@ -76,6 +76,36 @@ def reward_curves(records: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def schedules(records: list[dict[str, Any]], path: Path) -> None:
+    """Draw the children of each arm: strengths and losses by chunk (Fig. 9 of Hong), the first child of each seed.
+
+    Args:
+        records: of a task on RegTune-v0.
+        path: where the PNG goes.
+    """
+    arms = list(dict.fromkeys(record["arm"] for record in records))
+    figure = Figure(figsize=(2.6 * len(arms), 5.2), layout="constrained")
+    axes = figure.subplots(2, len(arms), sharex=True, sharey="row", squeeze=False)
+    for column, arm in enumerate(arms):
+        strength, loss = axes[:, column]
+        strength.set_title(arm, fontsize=9)
+        for record in records:
+            if record["arm"] != arm:
+                continue
+            child = record["children"][0]
+            chunks = range(1, len(child["schedule"]) + 1)
+            for strengths in zip(*child["schedule"], strict=True):
+                strength.plot(chunks, strengths, linewidth=1)
+            loss.plot(chunks, child["train_losses"], color="tab:blue", linewidth=1)
+            loss.plot(chunks, child["val_losses"], color="tab:orange", linewidth=1, linestyle="--")
+        loss.set_xlabel("chunk")
+        for axis in (strength, loss):
+            axis.grid(alpha=0.3)
+    axes[0, 0].set_ylabel("strength, a line per seed")
+    axes[1, 0].set_ylabel("loss: training (blue), validation (dashed)")
+    figure.savefig(path, dpi=110)
+
+
 def _picture(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(C, H, W) as Matplotlib wants it: (H, W) grey or (H, W, 3)."""
     return pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)

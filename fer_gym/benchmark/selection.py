@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, SupportsFloat
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from fer_gym.benchmark import agents
-from fer_gym.benchmark.suites import Arm, Task
+from fer_gym.benchmark.episodes import EpisodeLog
+from fer_gym.benchmark.suites import Arm, SelectionTask
 from fer_gym.data.splits import HALF_FACE, NONE_FACE, UNTOUCHED, Split
 from fer_gym.envs import ImageSelectEnv
 from fer_gym.training import Trainer
@@ -20,44 +21,8 @@ from fer_gym.training import Trainer
 KINDS = {"full": UNTOUCHED, "half": HALF_FACE, "none": NONE_FACE}
 
 
-class EpisodeLog(gym.Wrapper[Any, Any, Any, Any]):
-    """Notes how each episode ended, frozen ones left out.
-
-    Args:
-        env: ImageSelect-v0.
-        note: is called with each row.
-    """
-
-    def __init__(self, env: gym.Env[Any, Any], note: Callable[[dict[str, Any]], None]) -> None:
-        super().__init__(env)
-        self.rows: list[dict[str, Any]] = []
-        self._note = note
-        self._frozen = False
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Reset, and remember whether the episode is frozen."""
-        self._frozen = bool(options and options.get("freeze"))
-        return self.env.reset(seed=seed, options=options)
-
-    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Step, and note the episode's end."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        if terminated and not self._frozen:
-            kept = info["retained"]
-            # Eq. 3 is a sum, which grows with the number of images kept: the mean stands beside it.
-            row = {
-                "reward": float(reward),
-                "mean_reward": float(info["sample_rewards"][kept].mean()) if kept.any() else 0.0,
-                "keep_ratio": info["keep_ratio"],
-                "validation": info["validation"],
-            }
-            self.rows.append(row)
-            self._note(row)
-        return observation, reward, terminated, truncated, info
-
-
 def run(
-    task: Task,
+    task: SelectionTask,
     arm: Arm,
     seed: int,
     settings: dict[str, Any],
@@ -77,7 +42,7 @@ def run(
     Returns:
         What the record holds besides its name: `episodes`, `selection` (per image) and `scores`.
     """
-    env = EpisodeLog(gym.make(task.env_id, **task.env, root=root, data_seed=seed), note)
+    env = EpisodeLog(gym.make(task.env_id, **{**task.env, **arm.env}, root=root, data_seed=seed), note)
     base = env.unwrapped
     assert isinstance(base, ImageSelectEnv)
     env.reset(seed=seed)

@@ -4,26 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-
-@dataclass(frozen=True)
-class Task:
-    """An environment, the budget of a learner in it, and how a selection is scored.
-
-    Attributes:
-        name: part of the records' names.
-        env_id: for `gym.make`.
-        env: its keywords. `data_seed` is not among them: it is the trial's seed.
-        episodes: what a learner may use.
-        retrain_epochs: epochs of the network that is trained from scratch on the selection, for the test scores.
-    """
-
-    name: str
-    env_id: str
-    env: Mapping[str, Any]
-    episodes: int
-    retrain_epochs: int
+from fer_gym.training import Dni
 
 
 @dataclass(frozen=True)
@@ -34,6 +17,7 @@ class Arm:
         name: part of the records' names and the row of the table.
         agent: an entry point of the group `fer_gym.agents`, or "module:Name".
         settings: its keywords, besides `env` and `seed`.
+        env: keywords of the environment that are the arm's own, such as what it regularises.
         keep_ratio_of: an arm that comes before this one; its keep ratio under the same seed becomes the setting
             `keep_ratio`.
     """
@@ -41,16 +25,61 @@ class Arm:
     name: str
     agent: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    env: Mapping[str, Any] = field(default_factory=dict)
     keep_ratio_of: str | None = None
 
 
 @dataclass(frozen=True)
+class SelectionTask:
+    """ImageSelect-v0, a learner's budget in it, and how a selection is scored.
+
+    Attributes:
+        name: part of the records' names.
+        arms: the agents compared.
+        env: the environment's keywords. `data_seed` is not among them: it is the trial's seed.
+        episodes: what a learner may use.
+        retrain_epochs: epochs of the network that is trained from scratch on the selection, for the test scores.
+    """
+
+    name: str
+    arms: tuple[Arm, ...]
+    env: Mapping[str, Any]
+    episodes: int
+    retrain_epochs: int
+
+    env_id: ClassVar[str] = "ImageSelect-v0"
+
+
+@dataclass(frozen=True)
+class RegTuneTask:
+    """RegTune-v0, a learner's budget in it, and how many children score an agent.
+
+    Attributes:
+        name: part of the records' names.
+        arms: the agents compared.
+        env: the environment's keywords. `data_seed` is not among them: it is the trial's seed.
+        episodes: what a learner may use, the children of a search included.
+        children: the fresh ones that an agent regularises when it has learnt, for the test scores.
+    """
+
+    name: str
+    arms: tuple[Arm, ...]
+    env: Mapping[str, Any]
+    episodes: int
+    children: int
+
+    env_id: ClassVar[str] = "RegTune-v0"
+
+
+Task = SelectionTask | RegTuneTask
+
+
+@dataclass(frozen=True)
 class Suite:
-    """Every arm on every task under every seed. Seed k fixes split, noise, initial weights and batch order."""
+    """Every task's arms under every seed. Seed k fixes split, noise, initial weights and batch order."""
 
     name: str
     tasks: tuple[Task, ...]
-    arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
 
 
@@ -67,29 +96,64 @@ _SELECTORS = (
     Arm("random", "random", keep_ratio_of="REINFORCE"),
 )
 
+# RegTune's arms. Which of them regularise the dropout, and which the noise at DNI's sites.
+_DROPOUT = {"regularizers": {"dropout": (0.0, 0.8)}}
+_NOISE = {"regularizers": {"feature_noise": (0.0, 1.0)}}
+
+
+def _tuners(reward: str) -> tuple[Arm, ...]:
+    """Every arm of Hong's Table 1 and what it must be held against; learners are paid `reward`."""
+    dropout, noise = {**_DROPOUT, "reward": reward}, {**_NOISE, "reward": reward}
+    return (
+        Arm("vanilla", "static", env=dropout),
+        Arm("best static dropout (D)", "best_static", {"strengths": (0.1, 0.2, 0.3, 0.45, 0.6, 0.8)}, dropout),
+        Arm("best static noise (NI)", "best_static", {"strengths": (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)}, noise),
+        Arm("strong dropout (0.8)", "static", {"strength": 0.8}, dropout),
+        Arm("random dropout", "random_per_chunk", env=dropout),
+        Arm("random noise", "random_per_chunk", env=noise),
+        Arm("dropout 0 to 0.8", "linear", env=dropout),
+        Arm("dropout 0.8 to 0", "linear", {"start": 0.8, "end": 0.0}, dropout),
+        Arm("DNI (reconstruction)", "static", env={**dropout, "network": Dni("small")}),
+        Arm("PPO on dropout (RD)", "ppo", env=dropout),
+        Arm("PPO on noise (RNI)", "ppo", env=noise),
+        Arm("PPO on dropout, blind", "ppo", {"blind": True}, dropout),
+    )
+
+
 SUITES = {
     suite.name: suite
     for suite in (
         Suite(
             "quick",
             (
-                Task(
+                SelectionTask(
                     "faces",
-                    "ImageSelect-v0",
+                    _SELECTORS,
                     {"limit": 2000, "noise": "faces", "batch_size": 64, **_RLPS},
                     episodes=8,
                     retrain_epochs=12,
                 ),
+                RegTuneTask(
+                    "schedule",
+                    (
+                        Arm("vanilla", "static"),
+                        Arm("static dropout 0.3", "static", {"strength": 0.3}),
+                        Arm("random dropout", "random_per_chunk"),
+                        Arm("PPO on dropout", "ppo"),
+                    ),
+                    {"limit": 500, "chunks": 8, "chunk_size": 10, "val_batches": 5, "batch_size": 32},
+                    episodes=10,
+                    children=2,
+                ),
             ),
-            _SELECTORS,
             seeds=(0, 1),
         ),
         Suite(
             "rlps-table5",
             (
-                Task(
+                SelectionTask(
                     "fer2013-faces",
-                    "ImageSelect-v0",
+                    _SELECTORS,
                     {
                         "dataset": "fer2013",
                         "limit": 6000,
@@ -103,7 +167,26 @@ SUITES = {
                     retrain_epochs=8,
                 ),
             ),
-            _SELECTORS,
+            seeds=(0, 1, 2, 3, 4),
+        ),
+        Suite(
+            "regtune-table1",
+            tuple(
+                RegTuneTask(
+                    f"fer2013-{reward}",
+                    _tuners(reward),
+                    {
+                        "dataset": "fer2013",
+                        "limit": 4000,
+                        "chunks": 30,
+                        "val_batches": 10,
+                        "batch_size": 32,
+                    },
+                    episodes=40,
+                    children=3,
+                )
+                for reward in ("gap", "val_f1_change")
+            ),
             seeds=(0, 1, 2, 3, 4),
         ),
     )

@@ -34,16 +34,20 @@ class Table:
 
 
 def tables(records: list[Record]) -> list[Table]:
-    """For each task: test scores after retraining, their paired differences to the first arm, and who was kept."""
+    """For each task: its scores, their paired differences to the first arm, and for a selection who was kept."""
     made = []
     for task in dict.fromkeys(record["task"] for record in records):
         by_arm: dict[str, list[Record]] = {}
         for record in records:
             if record["task"] == task:
                 by_arm.setdefault(record["arm"], []).append(record)
-        seeds = len(next(iter(by_arm.values())))
+        first = next(iter(by_arm.values()))
+        seeds = len(first)
         over = f"mean over {seeds} seeds ± half of its 95 % interval" if seeds > 1 else "one seed"
-        made.append(_scores(f"{task}: test scores of a network retrained from scratch; {over}", by_arm))
+        if "children" in first[0]:
+            made.append(_children(f"{task}: children regularised by each agent; {over}", by_arm))
+        else:
+            made.append(_scores(f"{task}: test scores of a network retrained from scratch; {over}", by_arm))
         if seeds > 1:
             made.append(_differences(task, by_arm))
         if all("keep_probability" in record["scores"] for record in records if record["task"] == task):
@@ -66,6 +70,24 @@ def _scores(title: str, by_arm: dict[str, list[Record]]) -> Table:
         scores = (_over_seeds(records, "test", key) for key in _TEST_SCORES)
         rows.append((arm, _over_seeds(records, "keep_ratio"), *scores))
     return Table(title, ("arm", "keep ratio", *_TEST_SCORES.values()), tuple(rows))
+
+
+def _children(title: str, by_arm: dict[str, list[Record]]) -> Table:
+    """The returns stand beside the test scores, which alone tell success: the gap can be raised without learning."""
+    columns = {
+        "test macro F1": ("test", "macro_f1"),
+        "test accuracy": ("test", "accuracy"),
+        "gap return": ("gap_return",),
+        "change of validation F1": ("val_f1_change",),
+        "training F1": ("train_f1",),
+        "mean strength": ("mean_strength",),
+    }
+    rows = []
+    for arm, records in by_arm.items():
+        steps = records[0]["scores"]["gradient_steps"]
+        budget = f"{steps['learning']:,} + {steps['each child']:,}"
+        rows.append((arm, *(_over_seeds(records, *keys) for keys in columns.values()), budget))
+    return Table(title, ("arm", *columns, "gradient steps (learning + child)"), tuple(rows))
 
 
 def _differences(task: str, by_arm: dict[str, list[Record]]) -> Table:

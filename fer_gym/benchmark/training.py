@@ -10,8 +10,8 @@ from typing import Any
 import gymnasium as gym
 
 from fer_gym.benchmark import agents, checkpoint
+from fer_gym.benchmark.episodes import EpisodeLog, in_words
 from fer_gym.benchmark.progress import progress
-from fer_gym.benchmark.selection import EpisodeLog
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def run(arguments: Arguments, out: Path, *, resume: bool) -> list[dict[str, Any]
         with progress("episodes", arguments.episodes, episodes_done) as (_, advance):
 
             def say(row: dict[str, Any]) -> None:
-                print(f"episode {len(log.rows)}/{arguments.episodes}: {_line(row)}", flush=True)
+                print(f"episode {len(log.rows)}/{arguments.episodes}: {in_words(row)}", flush=True)
                 advance()
 
             _learn(learner, log, arguments, None if obstacle else path, kept)
@@ -114,7 +114,7 @@ def _make(arguments: Arguments) -> gym.Env[Any, Any]:
     try:
         return gym.make(arguments.env_id, **arguments.env)
     except gym.error.UnregisteredEnv as error:
-        raise ValueError(f"environment {arguments.env_id!r} is unknown; use ImageSelect-v0") from error
+        raise ValueError(f"environment {arguments.env_id!r} is unknown; use ImageSelect-v0 or RegTune-v0") from error
 
 
 def _learn(learner: Any, log: EpisodeLog, arguments: Arguments, path: Path | None, kept: dict[str, Any] | None) -> None:
@@ -146,12 +146,4 @@ def _episode_length(env: gym.Env[Any, Any], env_id: str) -> int:
     for name in ("num_images", "chunks"):
         if env.has_wrapper_attr(name):
             return int(env.get_wrapper_attr(name))
-    raise ValueError(f"environment {env_id!r}: its episodes have no fixed length; use ImageSelect-v0")
-
-
-def _line(row: dict[str, Any]) -> str:
-    scores = ", ".join(f"{name} {value:.3f}" for name, value in row["validation"].items())
-    return (
-        f"reward {row['reward']:.2f} (mean {row['mean_reward']:.3f}), keep ratio {row['keep_ratio']:.3f}; "
-        f"validation: {scores}"
-    )
+    raise ValueError(f"environment {env_id!r}: its episodes have no fixed length; use ImageSelect-v0 or RegTune-v0")

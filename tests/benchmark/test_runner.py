@@ -1,18 +1,15 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fer_gym.benchmark import records, runner, selection
-from fer_gym.benchmark.suites import Arm, Suite, Task
+from fer_gym.benchmark.suites import Arm, SelectionTask, Suite
 from fer_gym.benchmark.tables import tables
 
-SUITE = Suite(
-    "test",
-    (Task("walk", "ImageSelect-v0", {"noise": "faces"}, episodes=1, retrain_epochs=1),),
-    (Arm("keep all", "keep_all"), Arm("learner", "reinforce"), Arm("random", "random", keep_ratio_of="learner")),
-    seeds=(0, 1),
-)
+ARMS = (Arm("keep all", "keep_all"), Arm("learner", "reinforce"), Arm("random", "random", keep_ratio_of="learner"))
+SUITE = Suite("test", (SelectionTask("walk", ARMS, {"noise": "faces"}, episodes=1, retrain_epochs=1),), seeds=(0, 1))
 
 
 def _scores(accuracy: float, keep_ratio: float) -> dict:
@@ -27,7 +24,7 @@ def trials(monkeypatch) -> list:
 
     def run(task, arm, seed, settings, root, note):
         ran.append((arm.name, seed, settings))
-        note({"reward": 1.0, "keep_ratio": 0.5, "validation": {"accuracy": 0.5}})
+        note({"reward": 1.0, "mean_reward": 0.1, "keep_ratio": 0.5, "validation": {"accuracy": 0.5}})
         keep_ratio = {"keep all": 1.0, "learner": 0.6 + seed / 10}.get(arm.name, settings.get("keep_ratio"))
         accuracy = {"keep all": 0.5, "learner": 0.6 + seed / 10, "random": 0.4}[arm.name]
         return {"episodes": [], "selection": {}, "scores": _scores(accuracy, keep_ratio)}
@@ -79,7 +76,7 @@ def test_records_are_not_overwritten(trials, tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "not a record"), ('{"format": 99}', "format 1"), ("[]", "format 1"), (None, "suite 'other'")],
+    [("{", "not a record"), ('{"format": 99}', "format 1"), ("[]", "format 1"), (None, "of suite 'other'")],
 )
 def test_foreign_records_are_named_and_kept(trials, tmp_path: Path, content, message):
     path = records.path_of(tmp_path, "walk", "keep all", 0)
@@ -90,6 +87,15 @@ def test_foreign_records_are_named_and_kept(trials, tmp_path: Path, content, mes
         runner.run(SUITE, tmp_path, None, resume=True)
     assert str(path) in str(caught.value)
     assert path.read_text() == text
+
+
+def test_a_record_of_other_settings_is_not_mixed_in(trials, tmp_path: Path):
+    runner.run(SUITE, tmp_path, None, resume=False)
+    longer = replace(SUITE, tasks=(replace(SUITE.tasks[0], episodes=2),))
+    with pytest.raises(
+        ValueError, match=r"keep-all__0.json: a record of settings .*'episodes': 1.* not .*'episodes': 2"
+    ):
+        runner.run(longer, tmp_path, None, resume=True)
 
 
 def test_tables(trials, tmp_path: Path):

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from fer_gym.benchmark import selection
-from fer_gym.benchmark.suites import Arm, Task
+from fer_gym.benchmark.suites import Arm, SelectionTask
 from fer_gym.data import Split, Splits
 from fer_gym.data.splits import HALF_FACE, NONE_FACE
 from fer_gym.training import Trainer, TrainerSettings
@@ -22,9 +22,9 @@ def _splits() -> Splits:
     return Splits(split(60, True), split(12, False), split(30, False), ("a", "b", "c"))
 
 
-TASK = Task(
+TASK = SelectionTask(
     "tiny",
-    "ImageSelect-v0",
+    (),
     {"dataset": _splits(), "pretrain_epochs": 0, "learning_rate": 0.01, "precision": "fp32"},
     episodes=2,
     retrain_epochs=3,

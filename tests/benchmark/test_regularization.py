@@ -1,0 +1,75 @@
+import json
+
+import numpy as np
+import pytest
+import tiny_data
+
+from fer_gym.benchmark import regularization
+from fer_gym.benchmark.figures import schedules
+from fer_gym.benchmark.suites import Arm, RegTuneTask
+from fer_gym.benchmark.tables import tables
+from fer_gym_agents import Replay
+
+SMALL = {"chunks": 4, "chunk_size": 3, "val_batches": 2, "batch_size": 4, "precision": "fp32"}
+TASK = RegTuneTask("tiny", (), {"dataset": tiny_data.splits(30), **SMALL}, episodes=4, children=2)
+
+
+def run(agent: str, env: dict | None = None, seed: int = 5, **settings) -> dict:
+    rows: list = []
+    result = regularization.run(TASK, Arm(agent, agent, env=env or {}), seed, settings, None, rows.append)
+    assert rows == result["episodes"] + [{k: v for k, v in row.items() if k != "test"} for row in result["children"]]
+    return result
+
+
+def test_a_fixed_agent_uses_no_budget():
+    result = run("static", strength=0.3)
+    assert result["episodes"] == []
+    assert result["scores"]["gradient_steps"] == {"learning": 0, "each child": 12}
+    assert result["scores"]["mean_strength"] == pytest.approx(0.3)
+    for child in result["children"]:
+        assert np.array(child["schedule"]) == pytest.approx(np.full((4, 1), 0.3))
+    assert result["scores"]["test"]["accuracy"] == np.mean([child["test"]["accuracy"] for child in result["children"]])
+
+
+def test_a_learners_budget_is_counted():
+    result = run("ppo")
+    assert len(result["episodes"]) == 4
+    assert result["scores"]["gradient_steps"] == {"learning": 4 * 12, "each child": 12}
+
+
+def test_both_returns_are_told_whatever_was_paid():
+    paid = {reward: run("static", {"reward": reward})["children"][0] for reward in ("gap", "val_f1_change")}
+    assert paid["gap"]["reward"] == pytest.approx(paid["gap"]["gap_return"])
+    assert paid["val_f1_change"]["reward"] == pytest.approx(paid["val_f1_change"]["val_f1_change"])
+    for key in ("gap_return", "val_f1_change", "test"):
+        assert paid["gap"][key] == paid["val_f1_change"][key]
+
+
+def test_every_arm_of_a_seed_meets_the_same_children():
+    bounds = {"regularizers": {"dropout": (0.0, 0.8)}}
+    static, linear = run("static", bounds), run("linear", bounds, start=0.0, end=0.0)
+    assert static["children"] == linear["children"]
+    assert static["children"] != run("static", bounds, seed=6)["children"]
+
+
+def test_a_record_replays_to_the_same_child(tmp_path):
+    child = run("random_per_chunk")["children"][0]
+    (tmp_path / "child.json").write_text(json.dumps(child))
+    replayed = run("replay", schedule=str(tmp_path / "child.json"))["children"][0]
+    assert replayed == child
+    assert Replay  # the class behind the name
+
+
+def test_table_and_picture(tmp_path):
+    records = [
+        {"task": "tiny", "arm": agent, "seed": seed, **run(agent, seed=seed)}
+        for agent in ("static", "random_per_chunk")
+        for seed in (0, 1)
+    ]
+    table, differences = tables(records)
+    assert table.columns[:2] == ("arm", "test macro F1")
+    assert [row[0] for row in table.rows] == ["static", "random_per_chunk"]
+    assert table.rows[0][-1] == "0 + 12"
+    assert differences.rows[0][0] == "random_per_chunk − static"
+    schedules(records, tmp_path / "schedules.png")
+    assert (tmp_path / "schedules.png").stat().st_size > 1000
