@@ -34,8 +34,8 @@ class ImageSelectEnv(TrainingEnv[NDArray[np.float32], np.int64]):
 
     ## Observation
     `Box(float32, (2D,))`: the feature of the current image, then the mean feature of the images retained before it
-    in this episode (zeros while there is none). D is the width of the network's first dense layer: 128, or 512 for
-    "vgg19". With `observe_label=True` the label follows as one-hot.
+    in this episode (zeros while there is none). D is the width of the network's first dense layer, 128; of the
+    penultimate feature, 512, for "vgg19" and "resnet34". With `observe_label=True` the label follows as one-hot.
 
     ## Action
     `Discrete(2)`: 0 removes the image, 1 retains it.
