@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -44,6 +46,24 @@ def uses_bf16(precision: str, device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return _cpu_has_bf16()
+
+
+@contextmanager
+def out_of_memory_explained(batch_size: int, device: torch.device) -> Iterator[None]:
+    """Say in one line what to lower when a device has no memory left.
+
+    Raises:
+        ValueError: in place of PyTorch's error, which spans many lines and names no keyword.
+    """
+    try:
+        yield
+    except (torch.cuda.OutOfMemoryError, RuntimeError) as error:
+        if not (isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)):
+            raise
+        raise ValueError(
+            f"batch_size: {batch_size} is too large for the memory of {device}; lower it, or `limit`, or take a "
+            "smaller network"
+        ) from error
 
 
 @cache

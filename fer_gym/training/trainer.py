@@ -171,7 +171,8 @@ class Trainer:
         self.settings = settings
         self.device = hardware.resolve_device(settings.device)
         self.bf16 = hardware.uses_bf16(settings.precision, self.device)
-        self._images = {name: _Images(getattr(splits, name), self.device) for name in ("train", "val", "test")}
+        with self._memory():
+            self._images = {name: _Images(getattr(splits, name), self.device) for name in ("train", "val", "test")}
         mean, std = _mean_and_std(splits.train.pixels)
         self._mean = torch.from_numpy(mean).view(1, -1, 1, 1).to(self.device)
         self._inverse_std = torch.from_numpy(1 / std).view(1, -1, 1, 1).to(self.device)
@@ -239,7 +240,7 @@ class Trainer:
             return
         for _ in range(epochs):
             order = torch.randperm(len(indices), generator=self._order_generator)
-            with self._global_generators_ours(self._order_generator):
+            with self._memory(), self._global_generators_ours(self._order_generator):
                 for batch in indices[order].split(self.settings.batch_size):
                     self._step(batch)
 
@@ -283,7 +284,7 @@ class Trainer:
         """
         indices = self._next_batches(count)
         self.network.train()
-        with self._global_generators_ours(self._order_generator):
+        with self._memory(), self._global_generators_ours(self._order_generator):
             outputs = [self._step(batch) for batch in indices]
         return _Pending(_packed(outputs), indices, "train")
 
@@ -310,7 +311,7 @@ class Trainer:
         images = self._images[split]
         self.network.eval()
         outputs = []
-        with torch.no_grad(), self._autocast(), self._global_generators_ours():
+        with self._memory(), torch.no_grad(), self._autocast(), self._global_generators_ours():
             for batch in indices:
                 pixels, labels = images.batch(batch)
                 logits = self.network(self._standardise(pixels)).float()
@@ -355,8 +356,11 @@ class Trainer:
         images = self._images[split]
         self.network.eval()
         batches = torch.arange(len(images)).split(_EVALUATION_BATCH)
-        with torch.no_grad(), self._autocast(), self._global_generators_ours():
+        with self._memory(), torch.no_grad(), self._autocast(), self._global_generators_ours():
             return [forward(self._standardise(images.batch(batch)[0])) for batch in batches]
+
+    def _memory(self) -> AbstractContextManager[None]:
+        return hardware.out_of_memory_explained(self.settings.batch_size, self.device)
 
     def _global_generators_ours(self, generator: torch.Generator | None = None) -> AbstractContextManager[None]:
         """A user's network may draw from the global generators as it runs: seed them, and put them back."""

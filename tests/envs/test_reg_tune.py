@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import tiny_data
+import torch
 from gymnasium.error import ResetNeeded
 from sklearn.metrics import f1_score
 
@@ -292,6 +293,25 @@ def test_reset_loads_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fer_gym.envs.reg_tune.Trainer", None)
     env.reset()
     play(env)
+
+
+@pytest.mark.parametrize("error", [torch.cuda.OutOfMemoryError("CUDA"), RuntimeError("can't allocate memory: 9 bytes")])
+def test_out_of_memory_is_one_line_and_the_next_run_is_clean(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise error
+
+    env = make()
+    env.reset(seed=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_step", full)
+        with pytest.raises(ValueError, match=r"^batch_size: 4 is too large for the memory of cpu; lower it.*$"):
+            env.step(act(0.5))
+    with pytest.raises(ResetNeeded):
+        env.step(act(0.5))
+    env.reset(seed=0)
+    other = make()
+    other.reset(seed=0)
+    assert [step[1] for step in play(env)] == [step[1] for step in play(other)]
 
 
 # -- what is not allowed ---------------------------------------------------------------------------------------------
