@@ -13,7 +13,7 @@ os.environ["COLUMNS"] = "100"
 
 import fer_gym  # noqa: E402
 from fer_gym.cli_commands import app as command_line  # noqa: E402
-from fer_gym.envs import ImageSelectEnv  # noqa: E402
+from fer_gym.envs import ImageSelectEnv, RegTuneEnv  # noqa: E402
 
 project = "fer-gym"
 author = "The fer-gym developers"
@@ -22,7 +22,7 @@ version = release = fer_gym.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 myst_enable_extensions = ["dollarmath"]
-myst_heading_anchors = 2
+myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "fer-gym"
 exclude_patterns = ["_build"]
@@ -37,6 +37,10 @@ napoleon_attr_annotations = False  # the docstrings say dtype and shape
 python_use_unqualified_type_names = True
 smartquotes_action = "D"  # dashes only: strings in docstrings are code
 toc_object_entries_show_parents = "hide"
+
+
+#: The environments' pages, by their names.
+PAGES = {"image_select": (ImageSelectEnv, "ImageSelect-v0"), "reg_tune": (RegTuneEnv, "RegTune-v0")}
 
 
 def write(name, text):
@@ -79,18 +83,22 @@ def command_page():
     return "\n".join(pages)
 
 
-write("image_select.md", environment_page(ImageSelectEnv, "ImageSelect-v0"))
+for page, (environment, its_name) in PAGES.items():
+    write(f"{page}.md", environment_page(environment, its_name))
 write("commands.md", command_page())
 
 
 def mend_docstring(app, what, name, obj, options, lines):
     """Send readers to the environment's page, and show indented lines after a colon as they are."""
-    if obj is ImageSelectEnv:
-        lines[:] = [lines[0], "", "Its page: :doc:`/_generated/image_select`."]
+    for page, (environment, _) in PAGES.items():
+        if obj is environment:
+            lines[:] = [lines[0], "", f"Its page: :doc:`/_generated/{page}`."]
     # Napoleon takes what stands before a colon here for a type; these docstrings have sentences there.
-    sentences = [0] if what == "property" else [i + 1 for i, line in enumerate(lines) if line == "Returns:"]
+    sentences = [0] if what in ("property", "data") else [i + 1 for i, line in enumerate(lines) if line == "Returns:"]
     for i in sentences:
         lines[i] = lines[i].replace(": ", " – ", 1)
+    # "C." alone would begin a list with letters.
+    lines[:] = [re.sub(r"^(\s+\w+: [A-Za-z])\.$", r"\1", line) for line in lines]
     for i in range(len(lines) - 2):
         here, after = lines[i], lines[i + 2]
         deeper = len(after) - len(after.lstrip()) >= len(here) - len(here.lstrip()) + 4

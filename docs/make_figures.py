@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -59,6 +60,28 @@ def expressions() -> Image.Image:
     return picture
 
 
+def run() -> Image.Image:
+    """The last frame of an episode of RegTune-v0 on the embedded faces: more and more dropout, some noise."""
+    env = gym.make(
+        "fer_gym:RegTune-v0",
+        limit=1000,
+        regularizers={"dropout": (0.0, 0.8), "input_noise": (0.0, 0.1)},
+        chunks=20,
+        chunk_size=20,
+        val_batches=10,
+        batch_size=32,
+        precision="fp32",
+        device="cpu",
+        render_mode="rgb_array",
+    )
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    for rate in np.linspace(0.0, 0.8, 20):
+        env.step(np.array([rate, rng.uniform(0.0, 0.1)], np.float32))
+    # Few colours: 64 of them make a third of the file.
+    return Image.fromarray(env.render()).quantize(64)
+
+
 def enlarged(image: NDArray[np.uint8], side: int = SIDE) -> Image.Image:
     """A grey image, uint8 (1, H, W), as a picture of `side` pixels."""
     return Image.fromarray(image[0]).resize((side, side), Image.Resampling.NEAREST)
@@ -67,5 +90,5 @@ def enlarged(image: NDArray[np.uint8], side: int = SIDE) -> Image.Image:
 if __name__ == "__main__":
     folder = Path(__file__).resolve().parent / "images"
     folder.mkdir(exist_ok=True)
-    for draw in (face_cuts, expressions):
+    for draw in (face_cuts, expressions, run):
         draw().save(folder / f"{draw.__name__}.png", optimize=True)

@@ -94,7 +94,9 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
 @app.command()
 def train(
     env_id: Annotated[str, typer.Argument(help="The environment, such as ImageSelect-v0.")] = "ImageSelect-v0",
-    agent: Annotated[str, typer.Option(help="An installed agent's name, or module:Name.")] = "reinforce",
+    agent: Annotated[
+        str | None, typer.Option(help="An installed agent's name, or module:Name; by default the paper's.")
+    ] = None,
     episodes: Annotated[int, typer.Option(help="Episodes to learn from.", min=1)] = 10,
     env: Annotated[list[str], typer.Option("--env", "-e", help="KEY=VALUE: a keyword of the environment.")] = [],  # noqa: B006
     agent_settings: Annotated[list[str], typer.Option("--set", "-s", help="KEY=VALUE: a keyword of the agent.")] = [],  # noqa: B006
@@ -104,7 +106,8 @@ def train(
 ) -> None:
     """Train one agent, say how each episode went, and save it."""
     with errors():
-        arguments = training.Arguments(env_id, _settings(env), agent, _settings(agent_settings), episodes, seed)
+        chosen = agent or ("ppo" if "RegTune" in env_id else "reinforce")
+        arguments = training.Arguments(env_id, _settings(env), chosen, _settings(agent_settings), episodes, seed)
         try:
             training.run(arguments, out, resume=resume)
         except training.Stopped as stopped:

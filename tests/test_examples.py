@@ -1,4 +1,4 @@
-"""The examples run, and the README's Python is theirs."""
+"""The examples run, and the Python of the README and the documentation is theirs."""
 
 import os
 import re
@@ -10,19 +10,27 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def python_blocks() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+def python_blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
 def test_the_readme_has_python() -> None:
-    assert len(python_blocks()) >= 4
+    assert len(python_blocks(ROOT / "README.md")) >= 5
 
 
-@pytest.mark.parametrize("block", python_blocks())
-def test_the_readme_shows_lines_of_the_examples(block: str) -> None:
-    assert any(block in example.read_text(encoding="utf-8") for example in EXAMPLES), block
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_a_page_shows_lines_of_the_examples(page: Path) -> None:
+    for block in python_blocks(page):
+        assert any(block in example.read_text(encoding="utf-8") for example in EXAMPLES), block
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_a_page_includes_examples_that_exist(page: Path) -> None:
+    for name in re.findall(r"examples/(\w+\.py)", page.read_text(encoding="utf-8")):
+        assert ROOT / "examples" / name in EXAMPLES
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

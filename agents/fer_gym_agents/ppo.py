@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Symlog(FlattenExtractor):
-    """Flattened observations x as sign(x) log(1 + |x|).
+    """Flattened observations x as `sign(x) log(1 + |x|)`.
 
     RegTune-v0's losses lie between 0.01 and 2 while a network learns, and reach 10 ln C where it diverges. This leaves
     the small ones nearly as they are and brings the large ones near, for any number of classes. The scale is fixed:

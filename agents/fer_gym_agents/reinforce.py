@@ -118,6 +118,11 @@ class SelectorPolicy(BasePolicy):
         return self.forward(observation, deterministic)[0]
 
 
+def _check_actions(space: spaces.Space[Any]) -> None:
+    if not isinstance(space, spaces.Discrete) or (space.n, space.start) != (2, 0):
+        raise ValueError(f"env: its actions are {space}; Reinforce needs Discrete(2): remove or retain")
+
+
 def _log_probability(logits: Tensor, actions: Tensor) -> Tensor:
     return nn.functional.logsigmoid(torch.where(actions == 1, logits, -logits))
 
@@ -203,6 +208,8 @@ class Reinforce(OnPolicyAlgorithm):
             raise ValueError(f"credit: {credit!r} is unknown; use 'sample' or 'episode'")
         if gradient not in ("natural", "vanilla"):
             raise ValueError(f"gradient: {gradient!r} is unknown; use 'natural' or 'vanilla'")
+        if not isinstance(env, str | None):
+            _check_actions(env.action_space)  # Stable-Baselines3 would say it with an assertion
         self.credit = credit
         self.gradient = gradient
         self.pretrain_episodes = pretrain_episodes
@@ -233,9 +240,7 @@ class Reinforce(OnPolicyAlgorithm):
         )
 
     def _setup_model(self) -> None:
-        assert isinstance(self.action_space, spaces.Discrete)
-        if (self.action_space.n, self.action_space.start) != (2, 0):
-            raise ValueError(f"env: its actions are {self.action_space}; Reinforce needs Discrete(2): remove or retain")
+        _check_actions(self.action_space)
         if self.env is not None and self.env.has_attr("num_images"):
             length = int(self.env.get_attr("num_images")[0])
             if self.n_steps not in (0, length):

@@ -41,7 +41,7 @@ def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any])
         settings: its other keywords.
 
     Raises:
-        ValueError: if there is no agent of that name.
+        ValueError: if there is no agent of that name, or it does not take a setting.
     """
     found = entry_points(group=GROUP, name=name)
     try:
@@ -56,5 +56,13 @@ def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any])
         raise ValueError(
             f"agent: {name!r} cannot be loaded ({error}); the reference agents need pip install 'fer-gym[agents]'"
         ) from error
-    agent: Agent = factory(env=env, seed=seed, **settings)
+    try:
+        agent: Agent = factory(env=env, seed=seed, **settings)
+    except TypeError as error:
+        # What a function says of keywords that it does not know or misses; any other TypeError is a bug.
+        if "keyword" not in str(error) and "required" not in str(error):
+            raise
+        raise ValueError(f"agent: {name!r} does not take these settings: {error}") from error
+    except ImportError as error:
+        raise ValueError(f"agent: {error}") from error
     return agent

@@ -91,7 +91,8 @@ def run(arguments: Arguments, out: Path, *, resume: bool) -> list[dict[str, Any]
         raise Stopped("go on with --resume" if path.exists() else remedy) from None
     if path.parent.exists():
         shutil.rmtree(path.parent)
-    print(f"saved the agent to {out}")
+    # Stable-Baselines3 adds an ending to a name that has none.
+    print(f"saved the agent to {out if out.exists() else out.with_name(out.name + '.zip')}")
     return log.rows
 
 

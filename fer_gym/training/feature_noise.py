@@ -45,8 +45,14 @@ class Site:
 
     @property
     def channels(self) -> int:
-        """C of the activation; 1 where only the activation itself would tell."""
-        channels: int = getattr(self.module, "num_features", 1)
+        """C of the activation.
+
+        Raises:
+            ValueError: without batch norm, where only the activation itself would tell.
+        """
+        if isinstance(self.module, nn.ReLU):
+            raise ValueError("per_channel: True needs a network with batch norm; use False, a strength for each layer")
+        channels: int = self.module.num_features  # type: ignore[assignment]
         return channels
 
 

@@ -315,3 +315,5 @@ def test_another_action_space() -> None:
 
     with pytest.raises(ValueError, match=r"Discrete\(2\)"):
         quick(Three())
+    with pytest.raises(ValueError, match=r"^env: its actions are Box.*Discrete\(2\)"):
+        Reinforce(gym.make("Pendulum-v1"))

@@ -23,3 +23,14 @@ def test_a_scripts_class():
 def test_an_unknown_agent_is_named(name):
     with pytest.raises(ValueError, match=name):
         agents.make(name, gym.make("CartPole-v1"), 0, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [(f"{__name__}:Named", {"temperatur": 2}), ("ppo", {"temperature": 2}), ("replay", {})],
+)
+def test_settings_that_an_agent_does_not_take(name, settings):
+    env = gym.wrappers.TimeLimit(gym.make("Pendulum-v1"), 10)
+    env.chunks = 10
+    with pytest.raises(ValueError, match=f"^agent: '{name}' does not take these settings: .*(temperatur|schedule)"):
+        agents.make(name, env, 0, settings)

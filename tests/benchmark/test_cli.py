@@ -53,6 +53,9 @@ def test_train_saves_an_agent_that_loads(tmp_path: Path):
         (["train", "--agent", "nobody"], "agent: 'nobody' is unknown"),
         (["train", "-e", "reward=praise"], "reward: 'praise' is unknown"),
         (["train", "-e", "limit"], "expected KEY=VALUE"),
+        (["train", "RegTune-v0", "--agent", "reinforce"], "Reinforce needs Discrete(2)"),
+        (["train", "RegTune-v0", "-s", "temperature=2"], "agent: 'ppo' does not take these settings"),
+        (["train", "RegTune-v0", "-e", "chunks=0"], "chunks: 0 is not allowed"),
         (["train", "NoSuchEnv-v0"], "environment 'NoSuchEnv-v0' is unknown"),
     ],
 )

@@ -144,3 +144,5 @@ def test_dropout_of_named_networks_is_off_in_both() -> None:
         assert {layer.rate for layer in network.modules() if hasattr(layer, "rate")} == {0.0}
     with pytest.raises(ValueError, match=r"^network: 'smal' is unknown"):
         Dni("smal")(1, 3, 32)
+    with pytest.raises(ValueError, match=r"^per_channel: True needs a network with batch norm"):
+        Dni("small", per_channel=True)(1, 3, 32)
