@@ -12,4 +12,8 @@ __all__ = ["DatasetError"]
 __version__ = "0.1.0"
 
 register(id="ImageSelect-v0", entry_point="fer_gym.envs.image_select:ImageSelectEnv")
-register(id="RegTune-v0", entry_point="fer_gym.envs.reg_tune:RegTuneEnv")
+register(
+    id="RegTune-v0",
+    entry_point="fer_gym.envs.reg_tune:RegTuneEnv",
+    vector_entry_point="fer_gym.envs.vector_reg_tune:RegTuneVectorEnv",
+)

@@ -186,7 +186,7 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
         """Train the next chunk under the strengths `action`, float32 (h,)."""
         if self._trainer is None or self._over:
             raise ResetNeeded("the episode is over or was never begun: call reset()")
-        strengths = self._checked(action)
+        strengths = self.checked(action)
         trainer, self._trainer = self._trainer, None  # should this be interrupted, the next reset starts afresh
         steps_left = self.chunks - self._chunk
         self._chunk += 1
@@ -209,8 +209,12 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
         diverged = bool(self._history) and self._history[-1].diverged
         return self._chunk >= self.chunks or (self._chunk > 0 and diverged)
 
-    def _checked(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The strengths to apply, float32 (h,): `action` clipped to its bounds."""
+    def checked(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The strengths to apply, float32 (h,): `action` clipped to its bounds.
+
+        Raises:
+            ValueError: if the action is not (h,) finite numbers.
+        """
         try:
             strengths = np.asarray(action, dtype=np.float32)
         except (TypeError, ValueError) as error:
