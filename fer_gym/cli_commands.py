@@ -29,6 +29,7 @@ def benchmark(
     root: Annotated[Path | None, typer.Option(help="The file or folder of the suite's data set.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Run only the trials that have no record yet.")] = False,
     seeds: Annotated[str | None, typer.Option(help="Other seeds than the suite's, such as 0,1,2.")] = None,
+    workers: Annotated[int, typer.Option(help="Trials side by side, each with its share of the cores.", min=1)] = 1,
 ) -> None:
     """Compare agents: one record a trial, tables, and pictures of what was kept."""
     with errors():
@@ -38,11 +39,16 @@ def benchmark(
         if seeds is not None:
             chosen = Suite(chosen.name, chosen.tasks, tuple(int(seed) for seed in seeds.split(",")))
         try:
-            records = runner.run(chosen, out, None if root is None else str(root), resume=resume)
+            done, failed = runner.run(chosen, out, None if root is None else str(root), resume=resume, workers=workers)
         except KeyboardInterrupt:
             print(f"\nfer-gym: stopped; the finished trials are in {out}, go on with --resume", file=sys.stderr)
             raise typer.Exit(130) from None
-        _report(chosen, records, out, None if root is None else str(root))
+        if done:
+            _report(chosen, done, out, None if root is None else str(root))
+        for trial, reason in failed.items():
+            print(f"fer-gym: {trial} failed: {reason}", file=sys.stderr)
+        if failed:
+            raise typer.Exit(1)
 
 
 def _report(suite: Suite, records: list[dict[str, Any]], out: Path, root: str | None) -> None:

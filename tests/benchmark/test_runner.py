@@ -3,6 +3,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tiny_data
+import torch
 
 from fer_gym.benchmark import records, runner, selection
 from fer_gym.benchmark.suites import Arm, SelectionTask, Suite
@@ -34,7 +36,8 @@ def trials(monkeypatch) -> list:
 
 
 def test_every_trial_has_a_record(trials, tmp_path: Path):
-    done = runner.run(SUITE, tmp_path, None, resume=False)
+    done, failed = runner.run(SUITE, tmp_path, None, resume=False)
+    assert failed == {}
     assert [(r["arm"], r["seed"]) for r in done] == [
         (arm, seed) for seed in (0, 1) for arm in ("keep all", "learner", "random")
     ]
@@ -43,10 +46,10 @@ def test_every_trial_has_a_record(trials, tmp_path: Path):
 
 
 def test_resume_runs_only_what_is_missing(trials, tmp_path: Path):
-    whole = runner.run(SUITE, tmp_path, None, resume=False)
+    whole, _ = runner.run(SUITE, tmp_path, None, resume=False)
     records.path_of(tmp_path, "walk", "random", 1).unlink()
     trials.clear()
-    again = runner.run(SUITE, tmp_path, None, resume=True)
+    again, _ = runner.run(SUITE, tmp_path, None, resume=True)
     assert trials == [("random", 1, {"keep_ratio": 0.7})]
     assert [{**r, "seconds": 0} for r in again] == [{**r, "seconds": 0} for r in whole]
 
@@ -99,7 +102,7 @@ def test_a_record_of_other_settings_is_not_mixed_in(trials, tmp_path: Path):
 
 
 def test_tables(trials, tmp_path: Path):
-    scores, differences = tables(runner.run(SUITE, tmp_path, None, resume=False))
+    scores, differences = tables(runner.run(SUITE, tmp_path, None, resume=False)[0])
     learner = dict(zip(scores.columns, scores.rows[1], strict=True))
     # .6 and .7: mean .65, half interval t(.975, 1) * .0707 / sqrt(2) = 12.706 * .05.
     assert (learner["arm"], learner["keep ratio"]) == ("learner", "0.650 ± 0.635")
@@ -107,3 +110,46 @@ def test_tables(trials, tmp_path: Path):
     assert differences.rows[0][:2] == ("learner − keep all", "0.150 ± 0.635")
     assert differences.rows[1][:2] == ("random − keep all", "-0.100 ± 0.000")
     assert "| learner | 0.650 ± 0.635 |" in scores.markdown()
+
+
+def test_a_trial_that_fails_costs_itself_and_its_followers(trials, tmp_path: Path, monkeypatch):
+    run = selection.run
+
+    def fail(task, arm, seed, settings, root, note):
+        if (arm.name, seed) == ("learner", 0):
+            raise RuntimeError("a bug\nof the agent")
+        return run(task, arm, seed, settings, root, note)
+
+    monkeypatch.setattr(selection, "run", fail)
+    done, failed = runner.run(SUITE, tmp_path, None, resume=False)
+    assert [(r["arm"], r["seed"]) for r in done] == [("keep all", 0), ("keep all", 1), ("learner", 1), ("random", 1)]
+    assert failed == {
+        "walk, learner, seed 0": "RuntimeError: a bug",
+        "walk, random, seed 0": "it needs the keep ratio of learner, which failed",
+    }
+    monkeypatch.setattr(selection, "run", run)
+    done, failed = runner.run(SUITE, tmp_path, None, resume=True)
+    assert len(done) == 6
+    assert failed == {}
+
+
+def test_side_by_side_is_the_same(tmp_path: Path):
+    env = {"limit": 30, "pretrain_epochs": 0, "precision": "fp32"}
+    arms = (Arm("one", "random", {"keep_ratio": 0.5}), Arm("other", "random", keep_ratio_of="one"))
+    broken = Arm("broken", "no_such_module:Agent")
+    task = SelectionTask("walk", (*arms, broken), {"dataset": tiny_data.splits(30), **env}, 1, 1)
+    suite = Suite("test", (task,), seeds=(0, 1))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        alone, failed_alone = runner.run(suite, tmp_path / "alone", None, resume=False)
+    finally:
+        torch.set_num_threads(threads)
+    beside, failed = runner.run(suite, tmp_path / "beside", None, resume=False, workers=2)
+    without = ("seconds", "machine")
+    assert [{k: v for k, v in r.items() if k not in without} for r in beside] == [
+        {k: v for k, v in r.items() if k not in without} for r in alone
+    ]
+    assert failed == failed_alone
+    assert [(r["arm"], r["seed"]) for r in beside] == [("one", 0), ("other", 0), ("one", 1), ("other", 1)]
+    assert all("'no_such_module:Agent' cannot be loaded" in reason for reason in failed.values())
