@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 PINNED := pyproject.toml constraints.txt
-SOURCES := $(shell find fer_gym agents -name '*.py' -o -name py.typed) README.md LICENSE
+SOURCES := $(shell find fer_gym agents -name '*.py' -o -name '*.jinja' -o -name py.typed) README.md LICENSE
 
 # The demo's environment holds the wheel and what the demo needs, so that a missing dependency shows.
 DEMO := .venv/demo

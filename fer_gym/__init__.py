@@ -11,7 +11,11 @@ from fer_gym.errors import DatasetError
 __all__ = ["DatasetError"]
 __version__ = "0.1.0"
 
-register(id="ImageSelect-v0", entry_point="fer_gym.envs.image_select:ImageSelectEnv")
+register(
+    id="ImageSelect-v0",
+    entry_point="fer_gym.envs.image_select:ImageSelectEnv",
+    vector_entry_point="fer_gym.envs.vector_image_select:ImageSelectVectorEnv",
+)
 register(
     id="RegTune-v0",
     entry_point="fer_gym.envs.reg_tune:RegTuneEnv",

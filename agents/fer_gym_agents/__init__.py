@@ -1,26 +1,48 @@
 """Reference agents. Every Stable-Baselines3 algorithm is an agent too."""
 
-from fer_gym_agents.baselines import KeepAll, RandomKeep
+from fer_gym_agents.agreement import Agreement
+from fer_gym_agents.baselines import ImageVariance, KeepAll, Oracle, RandomKeep
+from fer_gym_agents.confidence import Cleanlab, Entropy, SelfConfidence
 from fer_gym_agents.credit import SampleCredits
+from fer_gym_agents.dvrl import Dvrl
+from fer_gym_agents.margins import AreaUnderMargin
 from fer_gym_agents.ppo import BoxPolicy, Symlog, ppo, recurrent_ppo
 from fer_gym_agents.reinforce import Reinforce, SelectorPolicy
 from fer_gym_agents.schedules import Cosine, Linear, RandomPerChunk, Replay, Static
+from fer_gym_agents.scored import ScoredSelection
 from fer_gym_agents.search import BestStatic
+from fer_gym_agents.selectors import FeaturePolicy, bandit, sigmoid_selector
+from fer_gym_agents.shapley import KnnShapley
+from fer_gym_agents.vec_env import GymnasiumVecEnv
 
 __all__ = [
+    "Agreement",
+    "AreaUnderMargin",
     "BestStatic",
     "BoxPolicy",
+    "Cleanlab",
     "Cosine",
+    "Dvrl",
+    "Entropy",
+    "FeaturePolicy",
+    "GymnasiumVecEnv",
+    "ImageVariance",
     "KeepAll",
+    "KnnShapley",
     "Linear",
+    "Oracle",
     "RandomKeep",
     "RandomPerChunk",
     "Reinforce",
     "Replay",
     "SampleCredits",
+    "ScoredSelection",
     "SelectorPolicy",
+    "SelfConfidence",
     "Static",
     "Symlog",
+    "bandit",
     "ppo",
     "recurrent_ppo",
+    "sigmoid_selector",
 ]

@@ -16,6 +16,8 @@ class SampleCredits(BaseCallback):
         model = PPO("MlpPolicy", env, n_steps=env.unwrapped.num_images, gamma=0.0, gae_lambda=0.0)
         model.learn(total_timesteps, callback=SampleCredits())
 
+    Several walkers (`GymnasiumVecEnv`) are paid each its own; a step in which one idles is paid 0.
+
     A credit is already what its action is worth, so `gamma` and `gae_lambda` must be 0. Episodes without credits (an
     `info` that has none) keep their rewards.
 

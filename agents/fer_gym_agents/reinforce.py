@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -152,11 +152,12 @@ class Reinforce(OnPolicyAlgorithm):
     the new features with the new rewards on `refresh_episodes` more.
 
     Args:
-        env: an environment with actions `Discrete(2)`, `ImageSelect-v0` above all, or its id.
+        env: an environment with actions `Discrete(2)`, `ImageSelect-v0` above all, or its id; or a `VecEnv`, such as
+            `GymnasiumVecEnv` makes of several walkers. Steps in which a walker idles are not learnt from.
         policy: "SelectorPolicy" or a class of that interface.
         learning_rate: of Adam.
-        n_steps: steps of a rollout; None takes the environment's `num_images`, one episode. Where it has them, nothing
-            else is allowed.
+        n_steps: steps of a rollout; None takes the environment's `num_images`, one episode (of several walkers, the
+            longest shard). Where it has them, nothing else is allowed.
         credit: "sample" learns from `info["sample_credits"]`; "episode" gives every step the whole episode's return.
         gradient: "natural" or "vanilla", see above.
         pretrain_episodes: frozen episodes before the first one. Like those of `refresh_episodes` they are not counted
@@ -242,7 +243,7 @@ class Reinforce(OnPolicyAlgorithm):
     def _setup_model(self) -> None:
         _check_actions(self.action_space)
         if self.env is not None and self.env.has_attr("num_images"):
-            length = int(self.env.get_attr("num_images")[0])
+            length = int(max(self.env.get_attr("num_images")))  # of shards, some are one image shorter
             if self.n_steps not in (0, length):
                 raise ValueError(f"n_steps: {self.n_steps} is not allowed; use None or {length}, the whole episode")
             self.n_steps = length
@@ -301,6 +302,10 @@ class Reinforce(OnPolicyAlgorithm):
             self._update_info_buffer(infos, dones)
             rollout_buffer.add(obs, actions, rewards, starts, unused, unused)
             self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
+        # A walker whose shard is shorter idles in the last step: without an image there is nothing to learn.
+        self._counts = np.ones((n_rollout_steps, env.num_envs), dtype=bool)
+        for environment, info in enumerate(infos):
+            self._counts[:, environment] = info.get("valid", True)
         rollout_buffer.compute_returns_and_advantage(unused, dones)
         callback.update_locals(locals())
         callback.on_rollout_end()
@@ -309,8 +314,8 @@ class Reinforce(OnPolicyAlgorithm):
     def train(self) -> None:
         """Update the policy from the episode in the rollout buffer (Algorithm 1, line 15), then from frozen ones."""
         self._update_learning_rate(self.policy.optimizer)
-        self.logger.record("rollout/keep_ratio", float(self.rollout_buffer.actions.mean()))
-        self.logger.record("rollout/mean_credit", float(self.rollout_buffer.returns.mean()))
+        self.logger.record("rollout/keep_ratio", float(self.rollout_buffer.actions[self._counts].mean()))
+        self.logger.record("rollout/mean_credit", float(self.rollout_buffer.returns[self._counts].mean()))
         self.logger.record("train/entropy", self._ascend())
         self._learn_frozen(self.refresh_episodes)
 
@@ -320,12 +325,8 @@ class Reinforce(OnPolicyAlgorithm):
         policy.set_training_mode(True)
         entropies = []
         for _ in range(self.n_epochs):
-            for batch in self.rollout_buffer.get(self.batch_size):
-                logits, actions, credits = (
-                    policy.logits(batch.observations),
-                    batch.actions.flatten(),
-                    batch.returns,
-                )
+            for observations, actions, credits in self._minibatches():
+                logits = policy.logits(observations)
                 entropy = _entropy(logits)
                 if self.gradient == "natural":
                     ascent = (credits * (2 * actions - 1) - self.ent_coef * logits).detach() * logits
@@ -338,5 +339,17 @@ class Reinforce(OnPolicyAlgorithm):
                 entropies.append(entropy.mean().item())
         return float(np.mean(entropies))
 
+    def _minibatches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Observations (B, ...), actions (B,) and credits (B,) of the steps that count, in an order drawn anew."""
+        buffer = self.rollout_buffer
+        steps, environments = np.nonzero(self._counts)
+        order = np.random.permutation(len(steps))  # noqa: NPY002  (seeded as Stable-Baselines3's own buffer is)
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            rows = steps[chosen], environments[chosen]
+            actions = buffer.actions[rows].reshape(len(chosen))
+            observations, credits = buffer.observations[rows], buffer.returns[rows]
+            yield buffer.to_torch(observations), buffer.to_torch(actions), buffer.to_torch(credits)
+
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "rollout_buffer"]
+        return [*super()._excluded_save_params(), "rollout_buffer", "_counts"]

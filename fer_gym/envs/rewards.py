@@ -86,20 +86,18 @@ def log_likelihood(walk: FinishedWalk) -> float:
     return float(np.log(np.maximum(counted, np.finfo(np.float32).tiny)).mean())
 
 
-def settle(
+def values(
     walk: FinishedWalk,
     reward: str | RewardFunction = "probability",
     baseline: str = "dataset",
-    credit: str = "retained",
     retain_cost: float = 0.0,
-) -> Payment:
-    """Pay a finished walk.
+) -> NDArray[np.float64]:
+    """R_i of every image, float64, (N,); or, 0-dimensional, the one number that the whole walk is worth.
 
     Args:
         walk: the finished walk.
         reward: one of `REWARDS`, or a function of the walk.
         baseline: of "probability" alone; one of `BASELINES`.
-        credit: of per-image rewards; "retained" a_i·R_i, "signed" (2a_i - 1)·R_i, "literal" R_i.
         retain_cost: of "probability" alone.
 
     Raises:
@@ -124,13 +122,52 @@ def settle(
             f"reward: the function returned shape {per_image.shape}, all finite: {finite}; "
             f"expected a finite float or ({count},) finite numbers"
         )
-    if per_image.ndim == 0:
-        everywhere = np.full(count, per_image, dtype=np.float32)
-        return Payment(float(per_image), everywhere, everywhere.copy())
-    kept = walk.retained.astype(np.float64)
-    factor = {"retained": kept, "signed": 2 * kept - 1, "literal": np.ones(count)}[credit]
+    return per_image
+
+
+def pay(values: NDArray[np.float64], retained: NDArray[np.bool_], credit: str = "retained") -> Payment:
+    """Pay for images what they are worth.
+
+    Args:
+        values: as `values` returns them: (n,), or 0-dimensional.
+        retained: bool, (n,): a_i.
+        credit: of per-image rewards; "retained" a_i·R_i, "signed" (2a_i - 1)·R_i, "literal" R_i.
+    """
+    if values.ndim == 0:
+        everywhere = np.full(len(retained), values, dtype=np.float32)
+        return Payment(float(values), everywhere, everywhere.copy())
+    kept = retained.astype(np.float64)
+    factor = {"retained": kept, "signed": 2 * kept - 1, "literal": np.ones(len(kept))}[credit]
     return Payment(
-        reward=float(per_image[walk.retained].sum()),  # Eq. 3
-        sample_rewards=per_image.astype(np.float32),
-        sample_credits=(factor * per_image).astype(np.float32),
+        reward=float(values[retained].sum()),  # Eq. 3
+        sample_rewards=values.astype(np.float32),
+        sample_credits=(factor * values).astype(np.float32),
     )
+
+
+def settle(
+    walk: FinishedWalk,
+    reward: str | RewardFunction = "probability",
+    baseline: str = "dataset",
+    credit: str = "retained",
+    retain_cost: float = 0.0,
+) -> Payment:
+    """Pay a finished walk: `pay` for its `values`, of which these are the arguments."""
+    return pay(values(walk, reward, baseline, retain_cost), walk.retained, credit)
+
+
+def settle_shards(
+    walk: FinishedWalk,
+    walkers: int,
+    reward: str | RewardFunction = "probability",
+    baseline: str = "dataset",
+    credit: str = "retained",
+    retain_cost: float = 0.0,
+) -> list[Payment]:
+    """Pay a walk that several walkers shared, image i of it being walker i mod K's: each for its own images.
+
+    What an image is worth, its baseline included, comes from all N. One number for the whole walk is paid to each.
+    """
+    worth = values(walk, reward, baseline, retain_cost)
+    shares = [worth[k::walkers] if worth.ndim else worth for k in range(walkers)]
+    return [pay(share, walk.retained[k::walkers], credit) for k, share in enumerate(shares)]

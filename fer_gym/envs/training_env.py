@@ -1,4 +1,4 @@
-"""What both environments share: the trainer behind them, its scores, pickling and the picture."""
+"""What the environments share: the trainer behind them, its scores, pickling and the picture."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
@@ -27,16 +28,16 @@ class Picture(Protocol):
         """Close the window."""
 
 
-class TrainingEnv(gym.Env[ObsType, ActType]):
-    """A Gymnasium environment over one `Trainer`.
+class Training:
+    """What every environment over one `Trainer` has, scalar or vector: its scores, its state, and pickling.
 
-    A subclass keeps its keywords in `_keywords` and sets `render_mode`; `_trainer` is None whenever no step may be
-    taken: before the first reset, and after an interruption.
+    A subclass keeps its keywords in `_keywords`; `_trainer` is None whenever no step may be taken: before the first
+    reset, and after an interruption.
     """
 
+    spec: EnvSpec | None
     _keywords: dict[str, Any]
     _trainer: Trainer | None = None  # built at the first reset: no device is touched before it
-    _picture: Picture | None = None
 
     def _begun(self) -> Trainer:
         if self._trainer is None:
@@ -77,6 +78,12 @@ class TrainingEnv(gym.Env[ObsType, ActType]):
         self.spec = pickled["spec"]
         if pickled["state"] is not None:
             self.load_state_dict(pickled["state"])
+
+
+class TrainingEnv(Training, gym.Env[ObsType, ActType]):
+    """A Gymnasium environment over one `Trainer`. A subclass sets `render_mode`."""
+
+    _picture: Picture | None = None
 
     def render(self) -> NDArray[np.uint8] | None:
         """The state as a picture, uint8, (H, W, 3), or in a window."""
