@@ -8,7 +8,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym.data.splits import HALF_FACE, UNTOUCHED
 from fer_gym_agents.fixed import FixedAgent
+from fer_gym_agents.scored import ScoredSelection
+from fer_gym_agents.selection_env import true_noise
 
 
 class RandomKeep(FixedAgent):
@@ -51,3 +54,48 @@ class KeepAll(RandomKeep):
 
     def __init__(self, env: gym.Env[Any, Any], keep_ratio: float = 1.0, seed: int | None = None) -> None:
         super().__init__(env, keep_ratio, seed)
+
+
+class Oracle(ScoredSelection):
+    """Knows the true noise of every image, which no method may: what a perfect selection would be worth.
+
+    The score is 1 for an image without noise, 1/2 for a half face, which still shows its expression, 0 for the rest.
+
+    Args:
+        env: ImageSelect-v0 with a data set that knows its noise.
+        seed: decides between equals.
+        keep_ratio: see `ScoredSelection`.
+
+    Raises:
+        ValueError: as `ScoredSelection`, or if the noise is not known.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], seed: int | None = None, keep_ratio: float | str = "clean") -> None:
+        super().__init__(env, seed, keep_ratio)
+        self._noise = true_noise(self.base, "the oracle")
+
+    def score(self) -> NDArray[np.floating]:
+        """1, 1/2 or 0 for each image, (N,)."""
+        return np.select([self._noise == UNTOUCHED, self._noise == HALF_FACE], [1.0, 0.5], 0.0)
+
+
+class ImageVariance(ScoredSelection):
+    """Retains the images whose pixels vary most: what finds none-faces without any learning.
+
+    Args:
+        env: ImageSelect-v0.
+        seed: decides between equals.
+        keep_ratio: see `ScoredSelection`.
+
+    Raises:
+        ValueError: as `ScoredSelection`.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], seed: int | None = None, keep_ratio: float | str = 0.8) -> None:
+        super().__init__(env, seed, keep_ratio)
+
+    def score(self) -> NDArray[np.floating]:
+        """The variance of each image's pixels, (N,), in squared grey levels."""
+        pixels = self.base.splits.train.pixels
+        variance: NDArray[np.float64] = pixels.reshape(len(pixels), -1).var(axis=1)
+        return variance

@@ -8,17 +8,16 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
-from fer_gym.benchmark import agents
+from fer_gym.benchmark import agents, detection
 from fer_gym.benchmark.episodes import EpisodeLog
 from fer_gym.benchmark.suites import Arm, SelectionTask
-from fer_gym.data.splits import HALF_FACE, NONE_FACE, UNTOUCHED, Split
+from fer_gym.data.splits import DOUBTED, FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED, Split, Splits
 from fer_gym.envs import ImageSelectEnv
 from fer_gym.training import Trainer
 
-#: The rows of RLPS's Table 5.
-KINDS = {"full": UNTOUCHED, "half": HALF_FACE, "none": NONE_FACE}
+#: Kinds of image: the rows of RLPS's Table 5, then those of wrong labels. "full" is an image without noise.
+KINDS = {"full": UNTOUCHED, "half": HALF_FACE, "none": NONE_FACE, "flipped": FLIPPED, "doubted": DOUBTED}
 
 
 def run(
@@ -40,7 +39,7 @@ def run(
         note: is called with a row for each episode that the agent learns from.
 
     Returns:
-        What the record holds besides its name: `episodes`, `selection` (per image) and `scores`.
+        What the record holds besides its name: `episodes`, `selection` (per image, in walk order) and `scores`.
     """
     env = EpisodeLog(gym.make(task.env_id, **{**task.env, **arm.env}, root=root, data_seed=seed), note)
     base = env.unwrapped
@@ -52,24 +51,32 @@ def run(
     trainer = Trainer(base.splits, base.settings)
     trainer.initialise(seed)
     trainer.train_epochs(np.sort(selection["sample_index"][selection["retained"]]), task.retrain_epochs)
-    scores = {"keep_ratio": float(selection["retained"].mean()), "test": trainer.evaluate("test")}
     train = base.splits.train
+    scores = {
+        "keep_ratio": float(selection["retained"].mean()),
+        "keep_ratio_by_class": _by_class(base.splits, selection),
+        "test": trainer.evaluate("test"),
+        **_cost(task, base, env.rows, getattr(agent, "training_cost", {}), int(selection["retained"].sum())),
+    }
     if train.noise is not None:
         scores |= _against_the_truth(train, selection, base.outputs.probabilities)
     env.close()
-    return {
-        "episodes": env.rows,
-        "selection": {
-            "sample_index": selection["sample_index"].tolist(),
-            "retained": selection["retained"].astype(int).tolist(),
-            "keep_probability": np.round(selection["keep_probability"].astype(float), 6).tolist(),
-        },
-        "scores": scores,
+    per_image = {
+        "sample_index": selection["sample_index"].tolist(),
+        "retained": selection["retained"].astype(int).tolist(),
+        "keep_probability": np.round(selection["keep_probability"].astype(float), 6).tolist(),
     }
+    if "image_score" in selection:
+        per_image["image_score"] = selection["image_score"].tolist()
+    return {"episodes": env.rows, "selection": per_image, "scores": scores}
 
 
 def _select(agent: agents.Agent, env: gym.Env[Any, Any]) -> dict[str, NDArray[Any]]:
-    """Walk a frozen episode: the selection that the agent makes now, by the network as it is now."""
+    """Walk a frozen episode: the selection that the agent makes now, by the network as it is now.
+
+    An agent, or its `policy`, may tell how it ranks the images: by `keep_probability(observations)`, or by
+    `image_scores`, one for each training image. Where it does not, it is by what it retained.
+    """
     observation, _ = env.reset(options={"freeze": True})
     observations, state, start, over = [], None, np.ones(1, dtype=bool), False
     while not over:
@@ -77,35 +84,76 @@ def _select(agent: agents.Agent, env: gym.Env[Any, Any]) -> dict[str, NDArray[An
         action, state = agent.predict(observation, state=state, episode_start=start, deterministic=False)
         observation, _, over, _, info = env.step(action)
         start = np.zeros(1, dtype=bool)
-    retained = info["retained"]
+    walk, retained = info["sample_index"], info["retained"]
     owner = next((part for part in (agent, getattr(agent, "policy", None)) if hasattr(part, "keep_probability")), None)
     probability = retained.astype(float) if owner is None else owner.keep_probability(np.array(observations))
-    return {"sample_index": info["sample_index"], "retained": retained, "keep_probability": probability}
+    selection = {"sample_index": walk, "retained": retained, "keep_probability": probability}
+    image_scores = getattr(agent, "image_scores", None)
+    return selection if image_scores is None else {**selection, "image_score": image_scores[walk]}
+
+
+def _by_class(splits: Splits, selection: dict[str, NDArray[Any]]) -> dict[str, float]:
+    """The share kept of the images of each class, by their labels as given: a collapse onto some shows here."""
+    labels, retained = splits.train.labels[selection["sample_index"]], selection["retained"]
+    return {name: float(retained[labels == label].mean()) for label, name in enumerate(splits.classes)}
+
+
+def _cost(
+    task: SelectionTask, base: ImageSelectEnv, rows: list[dict[str, Any]], own: dict[str, int], kept: int
+) -> dict[str, dict[str, int]]:
+    """What the trial cost in networks, by part: the budget that an agent is compared at.
+
+    "own networks" are those that an agent trained beside the environment's, as its `training_cost` tells. Every
+    episode that trained ends with an evaluation of training and validation images, as the pretraining does.
+    """
+    images, held_out, size = base.num_images, len(base.splits.val), base.settings.batch_size
+    retained = [round(row["keep_ratio"] * images) for row in rows]
+    # By part: the images that each epoch trains on, and what has been evaluated.
+    epochs = {
+        "pretraining": [images] * base.pretrain_epochs,
+        "episodes": retained * base.epochs_per_episode,
+        "own networks": [],
+        "final network": [kept] * task.retrain_epochs,
+    }
+    cost = {
+        "images_trained": {part: sum(each) for part, each in epochs.items()},
+        "gradient_steps": {part: sum(-(-count // size) for count in each) for part, each in epochs.items()},
+        "images_evaluated": {
+            "pretraining": images + held_out,
+            "episodes": (images + held_out) * (sum(map(bool, retained)) if base.epochs_per_episode else 0),
+            "own networks": 0,
+            "final network": len(base.splits.test),
+        },
+    }
+    for name, of_parts in cost.items():
+        of_parts["own networks"] = own.get(name, 0)
+    return cost
 
 
 def _against_the_truth(
     train: Split, selection: dict[str, NDArray[Any]], probabilities: NDArray[np.float32]
 ) -> dict[str, Any]:
-    """Keep probability and share kept by kind of image, and how well none-faces rank last.
+    """Keep probability and share kept by kind of image, and how well the agent's ranking finds the noisy ones.
 
-    Beside the agent's AUROC stand those of two scores that anybody has for nothing: how much an image varies, and how
-    unsure the agent's network is of it.
+    Beside the agent's measures stand those of two scores that anybody has for nothing: how much an image varies, and
+    how unsure the agent's network is of it.
     """
     assert train.noise is not None
     walk = selection["sample_index"]
     noise = train.noise[walk]
-    is_none = noise == NONE_FACE
     probability, retained = selection["keep_probability"], selection["retained"]
+    kinds = {name: noise == kind for name, kind in KINDS.items() if (noise == kind).any()}
     scores: dict[str, Any] = {
-        "keep_probability": {name: float(probability[noise == kind].mean()) for name, kind in KINDS.items()},
-        "share_kept": {name: float(retained[noise == kind].mean()) for name, kind in KINDS.items()},
+        "keep_probability": {name: float(probability[of_kind].mean()) for name, of_kind in kinds.items()},
+        "share_kept": {name: float(retained[of_kind].mean()) for name, of_kind in kinds.items()},
     }
-    if 0 < is_none.sum() < len(is_none):
-        p = np.maximum(probabilities[walk], np.finfo(np.float32).tiny).astype(np.float64)
-        variance = train.pixels.reshape(len(train), -1).var(axis=1)[walk]
-        scores["auroc_none_face"] = {
-            "agent": float(roc_auc_score(is_none, -probability)),
-            "image variance": float(roc_auc_score(is_none, -variance)),
-            "entropy": float(roc_auc_score(is_none, -(p * np.log(p)).sum(axis=1))),
-        }
+    p = np.maximum(probabilities[walk], np.finfo(np.float32).tiny).astype(np.float64)
+    rankings = {
+        "agent": selection.get("image_score", probability),
+        "image variance": train.pixels.reshape(len(train), -1).var(axis=1)[walk],
+        "entropy": (p * np.log(p)).sum(axis=1),
+    }
+    for name, ranking in rankings.items():
+        for measure, number in detection.measures(noise, ranking).items():
+            scores.setdefault(measure, {})[name] = number
     return scores

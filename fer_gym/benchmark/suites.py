@@ -96,6 +96,41 @@ _SELECTORS = (
     Arm("random", "random", keep_ratio_of="REINFORCE"),
 )
 
+#: What a selector of ImageSelect-v0 must be held against. The rankings, and the oracle, which is told the true noise,
+#: keep as many images as REINFORCE under the same seed, so that the networks trained on them compare; how well they
+#: find the noise does not depend on it. Out of fold, K networks judge what they were not trained on; in sample, the
+#: environment's pretrained network judges its own training images, which costs nothing.
+SELECTION_BASELINES = (
+    *_SELECTORS,
+    Arm("oracle (true noise)", "oracle", keep_ratio_of="REINFORCE"),
+    Arm("image variance", "image_variance", keep_ratio_of="REINFORCE"),
+    Arm("self-confidence in sample", "self_confidence", {"folds": 0}, keep_ratio_of="REINFORCE"),
+    Arm("self-confidence out of fold", "self_confidence", keep_ratio_of="REINFORCE"),
+    Arm("entropy in sample", "entropy", {"folds": 0}, keep_ratio_of="REINFORCE"),
+    Arm("entropy out of fold", "entropy", keep_ratio_of="REINFORCE"),
+    Arm("cleanlab", "cleanlab", keep_ratio_of="REINFORCE"),
+    Arm("AUM", "aum", keep_ratio_of="REINFORCE"),
+    Arm("KNN-Shapley", "knn_shapley", keep_ratio_of="REINFORCE"),
+    Arm("agreement", "agreement"),
+    Arm("sigmoid selector (Feng)", "sigmoid_selector", env={"reward": "log_likelihood"}),
+    Arm(
+        "REINFORCE on F1 change",
+        "reinforce",
+        # One number for the whole episode: no natural gradient, whose truncated weights need a credit of each image;
+        # and no frozen episodes, in which F1 cannot change.
+        {
+            "credit": "episode",
+            "gradient": "vanilla",
+            "ent_coef": 0.0,
+            "pretrain_episodes": 0,
+            "refresh_episodes": 0,
+        },
+        {"reward": "f1_change"},
+    ),
+    Arm("DVRL", "dvrl", env={"reward": "f1_change", "carry_over": False, "observe_label": True}),
+    Arm("REINFORCE without the mean", "bandit", {"ent_coef": 0.06}),
+)
+
 # RegTune's arms. Which of them regularise the dropout, and which the noise at DNI's sites.
 _DROPOUT = {"regularizers": {"dropout": (0.0, 0.8)}}
 _NOISE = {"regularizers": {"feature_noise": (0.0, 1.0)}}

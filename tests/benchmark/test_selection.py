@@ -1,11 +1,14 @@
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from fer_gym.benchmark import selection
-from fer_gym.benchmark.suites import Arm, SelectionTask
+from fer_gym.benchmark.suites import SELECTION_BASELINES, Arm, SelectionTask
 from fer_gym.data import Split, Splits
-from fer_gym.data.splits import HALF_FACE, NONE_FACE
+from fer_gym.data.splits import FLIPPED, HALF_FACE, NONE_FACE
 from fer_gym.training import Trainer, TrainerSettings
 
 
@@ -71,3 +74,113 @@ def test_a_trial_is_repeatable():
     first, _ = _run("reinforce", pretrain_episodes=1)
     second, _ = _run("reinforce", pretrain_episodes=1)
     assert first == second
+
+
+def test_a_ranking_is_measured_by_its_scores():
+    result, rows = _run("aum", keep_ratio=0.75, epochs=2)
+    assert rows == []
+    walk, ranking = (np.array(result["selection"][name]) for name in ("sample_index", "image_score"))
+    retained = np.array(result["selection"]["retained"]) == 1
+    assert retained.sum() == 45
+    assert ranking[retained].min() >= ranking[~retained].max()
+    noise = TASK.env["dataset"].train.noise[walk]
+    scores = result["scores"]
+    for name, noisy in (
+        ("any_noise", noise != 0),
+        ("none_face", noise == NONE_FACE),
+        ("half_face", noise == HALF_FACE),
+    ):
+        assert scores[f"auroc_{name}"]["agent"] == roc_auc_score(noisy, -ranking)
+        assert set(scores[f"average_precision_{name}"]) == {"agent", "image variance", "entropy"}
+        assert 0.0 <= scores[f"f1_{name}"]["agent"] <= 1.0
+    assert scores["keep_probability"] == scores["share_kept"]  # it draws nothing
+
+
+def test_an_agent_that_says_nothing_is_measured_by_what_it_retained():
+    result, _ = _run("test_selection:FirstThird")
+    assert "image_score" not in result["selection"]
+    assert result["selection"]["keep_probability"] == result["selection"]["retained"]
+    assert result["scores"]["keep_ratio_by_class"] == {"a": 1.0, "b": 0.0, "c": 0.0}
+
+
+class FirstThird:
+    """Retains the images of the first class."""
+
+    def __init__(self, env, seed):
+        self.base = env.unwrapped
+
+    def learn(self, total_timesteps, callback=None):
+        return self
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        return int(self.base.splits.train.labels[self.base.current_image] == 0), None
+
+
+def test_the_noise_of_labels_has_its_kinds():
+    splits = _splits()
+    flipped = np.resize(np.array([0, FLIPPED], np.int8), 60)
+    splits = dataclasses.replace(splits, train=dataclasses.replace(splits.train, noise=flipped))
+    task = dataclasses.replace(TASK, env={**TASK.env, "dataset": splits})
+    scores = selection.run(task, Arm("oracle", "oracle"), 5, {}, None, print)["scores"]
+    assert scores["share_kept"] == {"full": 1.0, "flipped": 0.0}
+    assert scores["auroc_flipped"]["agent"] == scores["f1_any_noise"]["agent"] == 1.0
+    assert "auroc_none_face" not in scores
+
+
+def test_the_budget_is_stated():
+    batch = 128
+    result, rows = _run("reinforce", pretrain_episodes=0)
+    kept = [round(60 * row["keep_ratio"]) for row in rows]
+    final = sum(result["selection"]["retained"])
+    scores = result["scores"]
+    assert scores["images_trained"] == {
+        "pretraining": 0,
+        "episodes": sum(kept),
+        "own networks": 0,
+        "final network": 3 * final,
+    }
+    assert scores["gradient_steps"] == {
+        "pretraining": 0,
+        "episodes": sum(-(-count // batch) for count in kept),
+        "own networks": 0,
+        "final network": 3 * -(-final // batch),
+    }
+    assert scores["images_evaluated"] == {
+        "pretraining": 72,
+        "episodes": 72 * sum(count > 0 for count in kept),
+        "own networks": 0,
+        "final network": 30,
+    }
+    own = _run("self_confidence", folds=2, epochs=3)[0]["scores"]
+    assert own["images_trained"]["own networks"] == 2 * 3 * 30
+    assert own["gradient_steps"]["own networks"] == 2 * 3
+    assert own["images_evaluated"]["own networks"] == 2 * 60
+
+
+@pytest.mark.parametrize("arm", SELECTION_BASELINES, ids=lambda arm: arm.name)
+def test_every_baseline_runs_and_never_sees_the_test_split(arm, monkeypatch):
+    read = []
+    for name in ("evaluate", "outputs", "confusion", "_score"):
+        method = getattr(Trainer, name)
+
+        def watched(self, *args, method=method):
+            read.extend(arg for arg in args if isinstance(arg, str))
+            return method(self, *args)
+
+        monkeypatch.setattr(Trainer, name, watched)
+    settings = {**arm.settings, **({"keep_ratio": 0.7} if arm.keep_ratio_of else {})}
+    task = dataclasses.replace(TASK, retrain_epochs=1)
+    result = json.loads(json.dumps(selection.run(task, arm, 5, settings, None, lambda row: None)))
+    # Once, in the end, by the runner: `evaluate` and the `confusion` beneath it.
+    assert [place for place, split in enumerate(read) if split == "test"] == [len(read) - 2, len(read) - 1]
+    assert 0.0 <= result["scores"]["keep_ratio"] <= 1.0
+    assert 0.0 <= result["scores"]["auroc_any_noise"]["agent"] <= 1.0
+    if arm.keep_ratio_of and arm.agent != "random":
+        assert result["scores"]["keep_ratio"] == pytest.approx(0.7)
+
+
+def test_the_baselines_follow_arms_that_come_before_them():
+    names = [arm.name for arm in SELECTION_BASELINES]
+    assert len(set(names)) == len(names)
+    for place, arm in enumerate(SELECTION_BASELINES):
+        assert arm.keep_ratio_of is None or arm.keep_ratio_of in names[:place]

@@ -1,0 +1,41 @@
+"""What an agent for ImageSelect-v0 may know of the environment beneath the wrappers, besides its observations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_gym.envs import ImageSelectEnv
+
+
+def image_select(env: gym.Env[Any, Any]) -> ImageSelectEnv:
+    """The environment beneath the wrappers.
+
+    Raises:
+        ValueError: if it is not ImageSelect-v0.
+    """
+    base = getattr(env, "unwrapped", env)
+    if not isinstance(base, ImageSelectEnv):
+        raise ValueError(f"env: {type(base).__name__} is no ImageSelect-v0, whose images this agent scores")
+    return base
+
+
+def true_noise(base: ImageSelectEnv, asked_by: str) -> NDArray[np.int8]:
+    """The truth about the training images' noise, int8, (N,).
+
+    Raises:
+        ValueError: if the data set does not know it.
+    """
+    noise: NDArray[np.int8] | None = base.splits.train.noise
+    if noise is None:
+        raise ValueError(f"{asked_by} needs the truth about the noise, which this data set does not know; set noise=")
+    return noise
+
+
+def feature_width(base: ImageSelectEnv) -> int:
+    """D, the width of the feature that an observation begins with."""
+    label = len(base.splits.classes) if base.observe_label else 0
+    return (base.observation_space.shape[0] - label) // 2
