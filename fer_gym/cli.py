@@ -1,4 +1,4 @@
-"""The command line: `fer-gym data`, `fer-gym train`, `fer-gym benchmark`."""
+"""The command line: `fer-gym data`, `train`, `benchmark` and `report`."""
 
 from __future__ import annotations
 

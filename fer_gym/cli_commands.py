@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as RichTable
 
-from fer_gym import cli_data, data
-from fer_gym.benchmark import figures, runner, tables, training
-from fer_gym.benchmark.suites import SUITES, RegTuneTask, Suite
+from fer_gym import cli_data
+from fer_gym.benchmark import report, runner, training
+from fer_gym.benchmark.suites import SUITES, Suite
 from fer_gym.cli_data import errors
 
 app = typer.Typer(
@@ -25,13 +26,13 @@ app.add_typer(cli_data.app, name="data")
 @app.command()
 def benchmark(
     suite: Annotated[str, typer.Option(help=f"One of {', '.join(SUITES)}.")] = "quick",
-    out: Annotated[Path, typer.Option(help="Where records, tables and pictures go.")] = Path("results"),
+    out: Annotated[Path, typer.Option(help="Where the records and the report go.")] = Path("results"),
     root: Annotated[Path | None, typer.Option(help="The file or folder of the suite's data set.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Run only the trials that have no record yet.")] = False,
     seeds: Annotated[str | None, typer.Option(help="Other seeds than the suite's, such as 0,1,2.")] = None,
     workers: Annotated[int, typer.Option(help="Trials side by side, each with its share of the cores.", min=1)] = 1,
 ) -> None:
-    """Compare agents: one record a trial, tables, and pictures of what was kept."""
+    """Compare agents: one record a trial, tables, and a report."""
     with errors():
         if suite not in SUITES:
             raise ValueError(f"suite: {suite!r} is unknown; use one of {', '.join(SUITES)}")
@@ -44,43 +45,45 @@ def benchmark(
             print(f"\nfer-gym: stopped; the finished trials are in {out}, go on with --resume", file=sys.stderr)
             raise typer.Exit(130) from None
         if done:
-            _report(chosen, done, out, None if root is None else str(root))
+            made = report.make(out, None if root is None else str(root))
+            _print(made)
+            _write(made, out)
         for trial, reason in failed.items():
             print(f"fer-gym: {trial} failed: {reason}", file=sys.stderr)
         if failed:
             raise typer.Exit(1)
 
 
-def _report(suite: Suite, records: list[dict[str, Any]], out: Path, root: str | None) -> None:
-    """Print the tables, and write them and the pictures beside the records."""
+@app.command("report")
+def write_report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What was the benchmark's --out.")],
+    root: Annotated[Path | None, typer.Option(help="The suite's data set, to show faces of it.")] = None,
+) -> None:
+    """Write what a benchmark's records tell: report.html, report.md and tables.csv beside them."""
+    with errors():
+        made = report.make(folder, None if root is None else str(root))
+        print(f"suite {made.suite}: {made.facts['trials']} trials, {len(made.tables)} tables")
+        _write(made, folder)
+
+
+def _write(made: report.Report, folder: Path) -> None:
+    """Write a report, and say where it is and what it lacks."""
+    for warning in made.warnings:
+        print(f"fer-gym: {warning}", file=sys.stderr)
+    for path in report.write(made, folder):
+        print(f"wrote {path}")
+
+
+def _print(made: report.Report) -> None:
+    """Print a report's tables."""
     console = Console()
     if not console.is_terminal:
-        console.width = 160  # a file or a pipe has no width of its own, and 80 columns break the cells
-    made = tables.tables(records)
-    for table in made:
-        rich_table = RichTable(*table.columns, title=table.title, title_justify="left")
-        for row in table.rows:
-            rich_table.add_row(*row)
+        console.width = 1000  # a file or a pipe has no width of its own, and 80 columns break the cells
+    for chapter, table in made.tables:
+        rich_table = RichTable(*table.columns, title=f"{chapter}: {table.title}", title_justify="left")
+        for row in table.texts():
+            rich_table.add_row(*map(escape, row))
         console.print(rich_table)
-    (out / "tables.md").write_text("\n".join(table.markdown() for table in made), encoding="utf-8")
-    written = [out / "tables.md"]
-    for task in suite.tasks:
-        of_task = [record for record in records if record["task"] == task.name]
-        if isinstance(task, RegTuneTask):
-            written.append(out / f"{task.name}-schedules.png")
-            figures.schedules(of_task, written[-1])
-            continue
-        learners = [record for record in of_task if record["episodes"]]
-        if not learners:
-            continue
-        written += [out / f"{task.name}-rewards.png", out / f"{task.name}-faces.png"]
-        figures.reward_curves(learners, written[-2])
-        keywords = {key: task.env[key] for key in ("limit", "noise") if key in task.env}
-        first = learners[0]
-        splits = data.load(task.env.get("dataset", "synthetic"), root, data_seed=first["seed"], **keywords)
-        figures.extreme_faces(first, splits, written[-1])
-    for path in written:
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
 
 
 def _settings(pairs: list[str]) -> dict[str, Any]:

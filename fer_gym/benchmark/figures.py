@@ -1,111 +1,472 @@
-"""Records as pictures."""
+"""Results as pictures. Each is a few small panels, so that they can stand side by side or below each other."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import ast
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
+from PIL import Image
 
+from fer_gym.benchmark.records import Record
+from fer_gym.benchmark.results import TaskResults, value
+from fer_gym.benchmark.statistics import interquartile_mean, rank_correlation
+from fer_gym.benchmark.tables import MAIN_SCORE, TEST_SCORES
 from fer_gym.data import Splits
 from fer_gym.data.splits import NOISE_NAMES
 
-matplotlib.rcParams["svg.hashsalt"] = "fer-gym"  # the same records give the same file
-_PER_ROW = 10
-_ROWS = 2
+# Okabe and Ito's colours, which the colour-blind can tell apart, without their yellow, which is faint on white.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+# The arms after the seventh have the same colours, with other lines and points.
+_DASHES = ("", "6 3", "2 2")
+_MARKERS = ("o", "s", "^")
+_RC: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: a third of the size, and sharp
+    "svg.hashsalt": "fer-gym",  # the same records give the same file
+    "font.family": "sans-serif",
+    "font.size": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+}
+_FACES = 14
+_LARGEST_SIDE = 96
 
 
-def extreme_faces(record: dict[str, Any], splits: Splits, path: Path) -> None:
-    """Draw the images that a selector is most and least sure to retain (Fig. 5 of RLPS).
+@dataclass(frozen=True)
+class Style:
+    """How an arm is drawn, the same in every panel of a task.
+
+    Attributes:
+        colour: as HTML writes it.
+        dash: of a line, as SVG writes it.
+        marker: of a point, as Matplotlib writes it; "" draws none.
+    """
+
+    colour: str
+    dash: str
+    marker: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One drawing: an SVG, and what it shows in words for who cannot see it."""
+
+    svg: bytes
+    alt: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Panels with one caption.
+
+    Attributes:
+        title: what they show.
+        caption: how to read them.
+        panels: at least one.
+        legend: what a line or a point stands for, if it needs to be told.
+    """
+
+    title: str
+    caption: str
+    panels: tuple[Panel, ...]
+    legend: tuple[tuple[str, Style], ...] = ()
+
+
+@dataclass(frozen=True)
+class Face:
+    """A training image and what a selector makes of it."""
+
+    png: bytes
+    score: str
+    label: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The images at either end of a selector's ranking (Fig. 5 of RLPS)."""
+
+    title: str
+    caption: str
+    groups: tuple[tuple[str, tuple[Face, ...]], ...]
+
+
+def styles(task: TaskResults) -> dict[str, Style]:
+    """How each arm is drawn."""
+    made = {}
+    for place, arm in enumerate(task.arms):
+        again, colour = divmod(place, len(_COLOURS))
+        again %= len(_DASHES)
+        made[arm] = Style(_COLOURS[colour], _DASHES[again], _MARKERS[again])
+    return made
+
+
+def intervals(task: TaskResults) -> Picture:
+    """The interquartile mean of each arm with its interval, and each seed's score."""
+    style = styles(task)
+    arms = list(task.arms)
+    panels = []
+    for key in (MAIN_SCORE, "accuracy"):
+        drawn = {arm: list(scores.values()) for arm in arms if (scores := task.scores(arm, "test", key))}
+        if not drawn:
+            continue
+
+        def draw(axis: Axes, drawn: dict[str, list[float]] = drawn) -> None:
+            for arm, values in drawn.items():
+                place = arms.index(arm)
+                axis.plot(values, [place + 0.22] * len(values), "|", color=style[arm].colour, alpha=0.7, markersize=6)
+                interval = interquartile_mean([values])
+                if interval.bounded:
+                    axis.plot([interval.low, interval.high], [place, place], color=style[arm].colour, linewidth=2)
+                axis.plot(interval.estimate, place, style[arm].marker, color=style[arm].colour, markersize=6)
+            axis.set_yticks(range(len(arms)), arms)
+            axis.set_ylim(len(arms) - 0.4, -0.6)
+
+        words = ", ".join(f"{arm} {interquartile_mean([values])}" for arm, values in drawn.items())
+        size = (4.4, 0.9 + 0.3 * len(arms))
+        panels.append(_panel(draw, f"test {TEST_SCORES[key]}", words, "", "", size))
+    caption = "Point: interquartile mean; bar: 95 % bootstrap interval; ticks below it: the seeds."
+    return Picture("Test scores with intervals", caption, tuple(panels))
+
+
+def return_against_score(task: TaskResults) -> Picture | None:
+    """What agents are paid against what counts, the test score; nothing under two arms that have both."""
+    if task.tunes:
+        paid: dict[str, Callable[[Record], float | None]] = {
+            "gap return": lambda record: value(record, "scores", "gap_return"),
+            "change of validation F1": lambda record: value(record, "scores", "val_f1_change"),
+        }
+    else:
+        paid = {
+            "reward of the last episode": lambda record: value(_last(record), "reward"),
+            "validation macro F1 of the last episode": lambda record: value(_last(record), "validation", MAIN_SCORE),
+        }
+    score_name = f"test {TEST_SCORES[MAIN_SCORE]}"
+    panels, sentences = [], []
+    for name, pay in paid.items():
+        points: dict[str, NDArray[np.float64]] = {}
+        for arm, by_seed in task.arms.items():
+            pairs = [(pay(record), value(record, "scores", "test", MAIN_SCORE)) for record in by_seed.values()]
+            complete = [pair for pair in pairs if None not in pair]
+            if complete:
+                points[arm] = np.array(complete, dtype=np.float64)
+        if len(points) < 2:
+            continue
+        means = {arm: pairs.mean(axis=0) for arm, pairs in points.items()}
+        correlation = rank_correlation(*zip(*means.values(), strict=True))
+        told = "" if correlation is None else f"rank correlation of the arms {correlation:z.2f}"
+        most = max(means, key=lambda arm: means[arm][0])
+        best = max(means, key=lambda arm: means[arm][1])
+        sentences.append(_divergence(name, score_name, most, best, means, correlation))
+
+        def draw(
+            axis: Axes,
+            points: dict[str, NDArray[np.float64]] = points,
+            means: dict[str, NDArray[np.float64]] = means,
+            most: str = most,
+            best: str = best,
+        ) -> None:
+            for arm, pairs in points.items():
+                look = styles(task)[arm]
+                axis.plot(pairs[:, 0], pairs[:, 1], look.marker, color=look.colour, alpha=0.35, markersize=4)
+                axis.plot(*means[arm], look.marker, color=look.colour, markersize=9, markeredgecolor="black")
+            axis.margins(0.08, 0.2)
+            _point_out(axis, means[best], "best score" if most != best else "best score, most paid", above=True)
+            if most != best:
+                _point_out(axis, means[most], "most paid", above=False)
+
+        words = ", ".join(f"{arm} {mean[0]:z.3f} and {mean[1]:z.3f}" for arm, mean in means.items())
+        alt = f"{name} and {score_name}: {words}"
+        panels.append(_panel(draw, told, alt, name, score_name, (4.2, 3.1)))
+    if not panels:
+        return None
+    caption = "Large points: an arm's mean; small ones: its seeds. A reward that can be trusted rises to the right. "
+    return Picture(f"Return against {score_name}", caption + " ".join(sentences), tuple(panels), _legend(task))
+
+
+def learning_curves(task: TaskResults) -> Picture | None:
+    """What became of each episode that an agent learnt from (Fig. 8a of RLPS); nothing if none learnt."""
+    if task.tunes:
+        curves: dict[str, tuple[str, ...]] = {
+            "gap return": ("gap_return",),
+            "change of validation F1": ("val_f1_change",),
+            "validation macro F1": ("validation", MAIN_SCORE),
+        }
+        if not any(_is_paid(task, *keys) for keys in curves.values()):
+            curves = {"return, as paid": ("reward",), **curves}
+        caption = "The episodes that an agent learnt or searched with."
+    else:
+        # Eq. 3 of the paper is a sum, and its authors log the mean.
+        curves = {
+            "reward (sum over the retained)": ("reward",),
+            "mean over the retained": ("mean_reward",),
+            "keep ratio": ("keep_ratio",),
+            "validation macro F1": ("validation", MAIN_SCORE),
+        }
+        caption = "The episodes that an agent learnt from."
+    panels = []
+    for name, keys in curves.items():
+        lines = {
+            arm: [[value(row, *keys) for row in record["episodes"]] for record in by_seed.values()]
+            for arm, by_seed in task.arms.items()
+        }
+        lines = {arm: rows for arm, rows in lines.items() if any(number is not None for row in rows for number in row)}
+        if not lines:
+            continue
+        arrays = {arm: _filled(rows) for arm, rows in lines.items()}
+
+        def draw(axis: Axes, arrays: dict[str, NDArray[np.float64]] = arrays, name: str = name) -> None:
+            for arm, rows in arrays.items():
+                _draw_lines(axis, rows, styles(task)[arm])
+            if name == "keep ratio":
+                axis.set_ylim(0, 1.02)
+
+        words = ", ".join(f"{arm} from {_mean(rows)[0]:z.3f} to {_mean(rows)[-1]:z.3f}" for arm, rows in arrays.items())
+        panels.append(_panel(draw, name, f"{name} by episode: {words}", "episode", ""))
+    if not panels:
+        return None
+    learners = [arm for arm, by_seed in task.arms.items() if any(record["episodes"] for record in by_seed.values())]
+    caption += " Thick: mean over the seeds; thin: each seed."
+    return Picture("Learning curves", caption, tuple(panels), tuple((arm, styles(task)[arm]) for arm in learners))
+
+
+def schedules(task: TaskResults) -> Picture | None:
+    """The strengths that each arm's first children were trained under, chunk by chunk."""
+    panels = []
+    for arm, by_seed in task.arms.items():
+        children = [child for record in by_seed.values() if (child := _first_child(record)).get("schedule")]
+        if not children:
+            continue
+        bounds = _regularizers(next(iter(by_seed.values())))
+        shape = range(len(children[0]["schedule"][0]))
+        numbered = [f"strength {place + 1}" for place in shape] if len(shape) > 1 else ["strength"]
+        names = [name.replace("_", " ") for name in bounds] if len(bounds) == len(shape) else numbered
+        rows = {
+            name: _filled([[step[place] for step in child["schedule"]] for child in children])
+            for place, name in enumerate(names)
+        }
+        top = max([*bounds.values(), _highest(*rows.values())])
+
+        def draw(axis: Axes, rows: dict[str, NDArray[np.float64]] = rows, top: float = top) -> None:
+            for place, (name, lines) in enumerate(rows.items()):
+                _draw_lines(axis, lines, Style(_COLOURS[place % len(_COLOURS)], "", ""), name)
+            axis.set_ylim(-0.03 * top, 1.05 * top)
+            if len(rows) > 1:
+                axis.legend(fontsize=7)
+
+        words = ", ".join(f"{name} from {_mean(each)[0]:.3f} to {_mean(each)[-1]:.3f}" for name, each in rows.items())
+        label = names[0] if len(names) == 1 else "strength"
+        panels.append(_panel(draw, arm, f"{arm}: {words}", "chunk", label, (2.9, 2.1)))
+    if not panels:
+        return None
+    caption = "The first child of each seed (thin) and their mean (thick)."
+    return Picture("Hyperparameter trajectories", caption, tuple(panels))
+
+
+def losses(task: TaskResults) -> Picture | None:
+    """Training and validation loss of each arm's first children, chunk by chunk (Fig. 9 of Hong)."""
+    by_arm = {}
+    for arm, by_seed in task.arms.items():
+        children = [_first_child(record) for record in by_seed.values()]
+        both = [[child[key] for child in children if child.get(key)] for key in ("train_losses", "val_losses")]
+        if all(both):
+            by_arm[arm] = [_filled(rows) for rows in both]
+    if not by_arm:
+        return None
+    top = _highest(*(rows for both in by_arm.values() for rows in both))
+    legend = (("training", Style(_COLOURS[0], "", "")), ("validation", Style(_COLOURS[1], _DASHES[1], "")))
+    panels = []
+    for arm, (train, validation) in by_arm.items():
+
+        def draw(axis: Axes, train: NDArray[np.float64] = train, validation: NDArray[np.float64] = validation) -> None:
+            for rows, (_, look) in zip((train, validation), legend, strict=True):
+                _draw_lines(axis, rows, look)
+            axis.set_ylim(0, 1.05 * top)
+
+        ends = f"training {_mean(train)[-1]:.3f}, validation {_mean(validation)[-1]:.3f}"
+        panels.append(_panel(draw, arm, f"{arm}, losses of the last chunk: {ends}", "chunk", "loss", (2.9, 2.1)))
+    caption = (
+        "The first child of each seed (thin) and their mean (thick). The training loss is taken in the training "
+        "forward passes, with the regulariser at work."
+    )
+    return Picture("Training and validation loss", caption, tuple(panels), legend)
+
+
+def ranking(record: Record) -> tuple[str, NDArray[np.float64]] | None:
+    """What an agent ranks the images by, high for those it keeps; nothing if all it has is a decision for each."""
+    selection = record.get("selection")
+    for key, name in (("image_score", "score"), ("keep_probability", "keep probability")):
+        scores = selection.get(key) if isinstance(selection, dict) else None
+        if scores and len(set(scores)) > 2:
+            return name, np.array(scores, dtype=np.float64)
+    return None
+
+
+def extreme_faces(record: Record, name: str, scores: NDArray[np.float64], splits: Splits) -> Faces:
+    """The images that a selector would rather retain and rather remove than any other.
 
     Args:
-        record: of a trial; `splits` must be its data.
-        splits: the data.
-        path: where the PNG goes.
+        record: of a task on ImageSelect-v0.
+        name: of the `scores`, as `ranking` gives both.
+        scores: of the images, as the record orders them.
+        splits: the record's data.
+
+    Raises:
+        ValueError: if they are not.
     """
+    train = splits.train
     index = np.array(record["selection"]["sample_index"])
-    probability = np.array(record["selection"]["keep_probability"])
-    order = np.argsort(-probability, kind="stable")
-    shown = _PER_ROW * _ROWS
-    groups = {"most retained": order[:shown], "least retained": order[::-1][:shown]}
-    figure = Figure(figsize=(_PER_ROW * 1.1, 2 * _ROWS * 1.45 + 1.0), layout="constrained")
-    name = f"{record['task']}, {record['arm']}, seed {record['seed']}"
-    figure.suptitle(f"{name}: keep probability of the training images")
-    grid = figure.add_gridspec(len(groups), 1)
-    for place_of_group, (title, places) in enumerate(groups.items()):
-        part = figure.add_subfigure(grid[place_of_group])
-        part.suptitle(title)
-        axes = part.subplots(_ROWS, _PER_ROW, squeeze=False)
-        for axis in axes.flat:
-            axis.axis("off")
-        for axis, place in zip(axes.flat, places, strict=False):
-            image = index[place]
-            axis.imshow(_picture(splits.train.pixels[image]), cmap="gray", vmin=0, vmax=255)
-            kind = "" if splits.train.noise is None else f"\n{NOISE_NAMES[splits.train.noise[image]].split(' or')[0]}"
-            label = splits.classes[splits.train.labels[image]]
-            axis.set_title(f"{probability[place]:.3f}\n{label}{kind}", fontsize=7)
-    figure.savefig(path, dpi=110)
+    if len(index) != len(train) or index.max() >= len(train):
+        raise ValueError(f"the record has {len(index):,} images, the data {len(train):,}")
+    order = np.argsort(-scores, kind="stable")
+
+    def face(place: int) -> Face:
+        image = index[place]
+        kind = "" if train.noise is None else NOISE_NAMES[train.noise[image]].partition(" or")[0]
+        label = splits.classes[train.labels[image]]
+        return Face(_png(train.pixels[image]), f"{scores[place]:z.3f}", label, kind)
+
+    caption = f"Training images with their {name} and the label given"
+    return Faces(
+        f"{record['arm']}, seed {record['seed']}",
+        caption
+        + ("." if train.noise is None else ", and what was done to them, which no agent but an oracle is told."),
+        (
+            (f"Highest {name}", tuple(map(face, order[:_FACES]))),
+            (f"Lowest {name}", tuple(map(face, order[::-1][:_FACES]))),
+        ),
+    )
 
 
-def reward_curves(records: list[dict[str, Any]], path: Path) -> None:
-    """Draw reward and keep ratio by episode, a line per seed (Fig. 8a of RLPS).
-
-    The paper defines the reward as a sum over the retained images and its authors log the mean; both are shown.
-    """
-    learners = [record for record in records if record["episodes"]]
-    panels = {
-        "reward": "reward (sum over the retained)",
-        "mean_reward": "mean over the retained",
-        "keep_ratio": "keep ratio",
-    }
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
-    for axis, (key, title) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
-        for record in learners:
-            rows = record["episodes"]
-            name = f"{record['arm']}, seed {record['seed']}"
-            axis.plot(range(1, len(rows) + 1), [row[key] for row in rows], marker=".", label=name)
-        axis.set_xlabel("episode")
-        axis.set_title(title, fontsize=10)
-        axis.grid(alpha=0.3)
-        if key == "keep_ratio":
-            axis.set_ylim(0, 1)
-            axis.legend(fontsize=7)
-    figure.savefig(path, dpi=110)
+def _is_paid(task: TaskResults, *keys: str) -> bool:
+    """Whether the agents' reward was this very number, so that one curve shows both."""
+    rows = [row for record in task for row in record["episodes"]]
+    pairs = np.array([(value(row, "reward"), value(row, *keys)) for row in rows], dtype=np.float64)
+    return bool(np.isclose(pairs[:, 0], pairs[:, 1]).all()) if rows else False
 
 
-def schedules(records: list[dict[str, Any]], path: Path) -> None:
-    """Draw the children of each arm: strengths and losses by chunk (Fig. 9 of Hong), the first child of each seed.
-
-    Args:
-        records: of a task on RegTune-v0.
-        path: where the PNG goes.
-    """
-    arms = list(dict.fromkeys(record["arm"] for record in records))
-    figure = Figure(figsize=(2.6 * len(arms), 5.2), layout="constrained")
-    axes = figure.subplots(2, len(arms), sharex=True, sharey="row", squeeze=False)
-    for column, arm in enumerate(arms):
-        strength, loss = axes[:, column]
-        strength.set_title(arm, fontsize=9)
-        for record in records:
-            if record["arm"] != arm:
-                continue
-            child = record["children"][0]
-            chunks = range(1, len(child["schedule"]) + 1)
-            for strengths in zip(*child["schedule"], strict=True):
-                strength.plot(chunks, strengths, linewidth=1)
-            loss.plot(chunks, child["train_losses"], color="tab:blue", linewidth=1)
-            loss.plot(chunks, child["val_losses"], color="tab:orange", linewidth=1, linestyle="--")
-        loss.set_xlabel("chunk")
-        for axis in (strength, loss):
-            axis.grid(alpha=0.3)
-    axes[0, 0].set_ylabel("strength, a line per seed")
-    axes[1, 0].set_ylabel("loss: training (blue), validation (dashed)")
-    figure.savefig(path, dpi=110)
+def _divergence(
+    name: str,
+    score: str,
+    most: str,
+    best: str,
+    means: dict[str, NDArray[np.float64]],
+    correlation: float | None,
+) -> str:
+    if most == best:
+        sentence = f"The {name} is highest for {most}, and so is the {score} ({means[most][1]:.3f})"
+    else:
+        sentence = (
+            f"The {name} is highest for {most}, with a {score} of {means[most][1]:.3f}; "
+            f"the {score} is highest for {best} ({means[best][1]:.3f})"
+        )
+    return sentence + ("." if correlation is None else f"; the arms' rank correlation is {correlation:z.2f}.")
 
 
-def _picture(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(C, H, W) as Matplotlib wants it: (H, W) grey or (H, W, 3)."""
-    return pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
+def _point_out(axis: Axes, point: NDArray[np.float64], text: str, *, above: bool) -> None:
+    """Write above or below a point, within the panel's width."""
+    left, right = axis.get_xlim()
+    place = (point[0] - left) / (right - left)
+    axis.annotate(
+        text,
+        tuple(point),
+        xytext=(0, 17 if above else -17),
+        textcoords="offset points",
+        ha="left" if place < 0.2 else "right" if place > 0.8 else "center",
+        va="bottom" if above else "top",
+        fontweight="bold",
+        arrowprops={"arrowstyle": "-", "linewidth": 0.8, "shrinkB": 4},
+    )
+
+
+def _draw_lines(axis: Axes, rows: NDArray[np.float64], look: Style, name: str | None = None) -> None:
+    """A thin line for each row and a thick one for their mean, from 1 on."""
+    dashes = tuple(float(length) for length in look.dash.split())
+    line: dict[str, Any] = {"color": look.colour, "linestyle": (0, dashes) if dashes else "solid"}
+    places = np.arange(1, rows.shape[1] + 1)
+    if len(rows) > 1:
+        axis.plot(places, rows.T, linewidth=0.7, alpha=0.4, **line)
+    axis.plot(places, _mean(rows), linewidth=1.8, marker="." if rows.shape[1] < 20 else "", label=name, **line)
+    axis.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
+
+
+def _panel(
+    draw: Callable[[Axes], None],
+    title: str,
+    alt: str,
+    x_label: str,
+    y_label: str,
+    size: tuple[float, float] = (3.4, 2.6),
+) -> Panel:
+    """Draw one panel of so many inches."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(_RC):
+        figure = Figure(figsize=size, layout="constrained")
+        axis = figure.subplots()
+        draw(axis)
+        axis.set_title(title, fontsize=9)
+        axis.set_xlabel(x_label)
+        axis.set_ylabel(y_label)
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return Panel(buffer.getvalue(), alt)
+
+
+def _legend(task: TaskResults) -> tuple[tuple[str, Style], ...]:
+    return tuple((arm, style) for arm, style in styles(task).items() if task.arms[arm])
+
+
+def _filled(rows: Iterable[Sequence[float | None]]) -> NDArray[np.float64]:
+    """Rows of one length: what an episode that ended early does not have is NaN, and so is what is no number."""
+    lists = [[np.nan if number is None else number for number in row] for row in rows]
+    longest = max(map(len, lists))
+    return np.array([row + [np.nan] * (longest - len(row)) for row in lists], dtype=np.float64)
+
+
+def _mean(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of those rows that got so far; NaN where none did."""
+    counts = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
+    means: NDArray[np.float64] = np.where(np.isnan(rows).all(axis=0), np.nan, np.nansum(rows, axis=0) / counts)
+    return means
+
+
+def _highest(*rows: NDArray[np.float64]) -> float:
+    """The top of an axis from 0 on."""
+    return max((float(number) for each in rows for number in each.flat if number > 0), default=1.0)
+
+
+def _last(record: Record) -> Any:
+    return record["episodes"][-1] if record["episodes"] else None
+
+
+def _first_child(record: Record) -> dict[str, Any]:
+    children = record.get("children")
+    child = children[0] if isinstance(children, list) and children else None
+    return child if isinstance(child, dict) else {}
+
+
+def _regularizers(record: Record) -> dict[str, float]:
+    """The upper bounds of what an arm set, by name; nothing where the settings do not tell."""
+    text = record["settings"].get("env", {}).get("regularizers", "")
+    try:
+        return {str(name): float(bounds[1]) for name, bounds in ast.literal_eval(text).items()}
+    except (ValueError, SyntaxError, TypeError, AttributeError, IndexError):
+        return {}  # regularisers of one's own
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    """An image (C, H, W), no larger than it is shown."""
+    image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(np.moveaxis(pixels, 0, -1)))
+    image.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()

@@ -11,28 +11,50 @@ from fer_gym import files
 #: Raised when a record's fields change; records of another version are not mixed with these.
 FORMAT = 1
 
+Record = dict[str, Any]
+
+_FIELDS = {
+    "suite": str,
+    "task": str,
+    "arm": str,
+    "seed": int,
+    "settings": dict,
+    "episodes": list,
+    "scores": dict,
+}
+
+
+class OtherFormatError(ValueError):
+    """A record, but one that another version of the package wrote."""
+
 
 def path_of(folder: Path, task: str, arm: str, seed: int) -> Path:
     """Where the record of a trial lies."""
     return folder / "records" / f"{task}__{arm.replace(' ', '-')}__{seed}.json"
 
 
-def write(path: Path, record: dict[str, Any]) -> None:
+def write(path: Path, record: Record) -> None:
     """Write a record, whole or not at all."""
     with files.written_whole(path) as file:
         file.write(json.dumps({"format": FORMAT, **record}).encode())
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> Record:
     """Read a record.
 
     Raises:
-        ValueError: if the file is no record of this version; it is left as it is.
+        OtherFormatError: if another version wrote it.
+        ValueError: if the file is no record. In either case it is left as it is.
     """
     try:
-        record = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a record ({error}); move it away, and --resume runs its trial again") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise ValueError(f"{path}: not a record of format {FORMAT}; use another --out")
+    if not isinstance(record, dict) or "format" not in record:
+        raise ValueError(f"{path}: not a record of format {FORMAT}; move it away")
+    if record["format"] != FORMAT:
+        raise OtherFormatError(f"{path}: a record of format {record['format']!r}, not of format {FORMAT}")
+    for name, kind in _FIELDS.items():
+        if type(record.get(name)) is not kind:
+            raise ValueError(f"{path}: not a record ({name!r} is missing or no {kind.__name__}); move it away")
     return record

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from fer_gym.benchmark import records, regularization, selection
+from fer_gym.benchmark import records, regularization, results, selection
 from fer_gym.benchmark.episodes import in_words
 from fer_gym.benchmark.progress import progress
 from fer_gym.benchmark.suites import Arm, SelectionTask, Suite, Task
@@ -69,6 +69,7 @@ def run(
     """
     if not resume and any((folder / "records").glob("*.json")):
         raise ValueError(f"{folder}: it holds records already; add --resume to go on, or choose another --out")
+    results.refuse_others(folder, suite.name)
     trials = [Trial(task, arm, seed) for task in suite.tasks for seed in suite.seeds for arm in task.arms]
     done: Records = {}
     failed: dict[str, str] = {}
@@ -76,6 +77,8 @@ def run(
         if _path(folder, trial).exists():
             done[trial.key] = _read(folder, suite, trial, done)
     missing = [trial for trial in trials if trial.key not in done]
+    # A report tells from it which trials are missing, and in which order the suite has them.
+    plan = {"arms": {task.name: [arm.name for arm in task.arms] for task in suite.tasks}, "seeds": list(suite.seeds)}
     with progress(suite.name, len(trials), len(done)) as (say, advance):
         every = _in_turn if workers == 1 else functools.partial(_side_by_side, workers=workers)
         for trial, outcome in every(suite, missing, root, done, say):
@@ -84,7 +87,7 @@ def run(
                 failed[str(trial)] = outcome
                 say(f"{trial}: failed: {outcome}")
                 continue
-            records.write(_path(folder, trial), outcome)
+            records.write(_path(folder, trial), {**outcome, "plan": plan})
             done[trial.key] = _read(folder, suite, trial, done)
     return [done[trial.key] for trial in trials if trial.key in done], failed
 

@@ -2,7 +2,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from PIL import Image
+import small_records
 from typer.testing import CliRunner
 
 from fer_gym.benchmark import suites
@@ -18,21 +18,47 @@ def tiny_suite(monkeypatch) -> None:
     monkeypatch.setitem(suites.SUITES, "quick", dataclasses.replace(quick, tasks=(task,), seeds=(0,)))
 
 
-def test_benchmark_leaves_tables_and_pictures(tiny_suite, tmp_path: Path):
+def test_benchmark_leaves_a_report(tiny_suite, tmp_path: Path):
     runner = CliRunner()
     result = runner.invoke(app, ["benchmark", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    text = (tmp_path / "tables.md").read_text()
-    for cell in ("keep all", "REINFORCE", "random", "AUROC of none face", "image variance", "macro F1"):
+    text = (tmp_path / "report.md").read_text()
+    for cell in ("keep all", "REINFORCE", "random", "AUROC: none face", "image variance", "test macro F1"):
         assert cell in text
-    for name in ("faces-faces.png", "faces-rewards.png"):
-        with Image.open(tmp_path / name) as picture:
-            assert min(picture.size) > 300
+        assert cell in result.stdout
+    page = (tmp_path / "report.html").read_text()
+    for words in ("Learning curves", "REINFORCE, seed 0", "data:image/png", "3 of 3"):
+        assert words in page
     # Again: refused without --resume, nothing to run with it.
     assert runner.invoke(app, ["benchmark", "--out", str(tmp_path)]).exit_code == 2
     again = runner.invoke(app, ["benchmark", "--out", str(tmp_path), "--resume"])
     assert again.exit_code == 0
-    assert (tmp_path / "tables.md").read_text() == text
+    assert (tmp_path / "report.md").read_text() == text
+    # The records alone give the same.
+    assert runner.invoke(app, ["report", str(tmp_path)]).exit_code == 0
+    assert (tmp_path / "report.html").read_text() == page
+
+
+def test_report_of_a_suite_that_is_not_ours(tmp_path: Path):
+    small_records.write(tmp_path, *small_records.walks())
+    (tmp_path / "records" / "walk__learner__3.json").write_text('{"format": 1, "sui')
+    result = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("suite small: 11 of 12 trials, ")
+    assert lines[1:] == [f"wrote {tmp_path / name}" for name in ("report.html", "report.md", "tables.csv")]
+    skipped, missing = result.stderr.splitlines()
+    assert skipped.startswith(f"fer-gym: skipped {tmp_path / 'records' / 'walk__learner__3.json'}: not a record")
+    assert missing == "fer-gym: no record of walk, learner, seed 3"
+    assert (tmp_path / "records" / "walk__learner__3.json").read_text() == '{"format": 1, "sui'
+
+
+def test_report_without_records_is_one_clear_line(tmp_path: Path):
+    result = CliRunner().invoke(app, ["report", str(tmp_path / "nowhere")])
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "no records (nothing is there); fer-gym benchmark --out" in result.stderr
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_train_saves_an_agent_that_loads(tmp_path: Path):

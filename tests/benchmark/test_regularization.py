@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import tiny_data
 
-from fer_gym.benchmark import regularization
-from fer_gym.benchmark.figures import schedules
+from fer_gym.benchmark import records, regularization, report, results, tables
 from fer_gym.benchmark.suites import Arm, RegTuneTask
-from fer_gym.benchmark.tables import tables
 from fer_gym_agents import Replay
 
 SMALL = {"chunks": 4, "chunk_size": 3, "val_batches": 2, "batch_size": 4, "precision": "fp32"}
@@ -60,16 +58,15 @@ def test_a_record_replays_to_the_same_child(tmp_path):
     assert Replay  # the class behind the name
 
 
-def test_table_and_picture(tmp_path):
-    records = [
-        {"task": "tiny", "arm": agent, "seed": seed, **run(agent, seed=seed)}
-        for agent in ("static", "random_per_chunk")
-        for seed in (0, 1)
-    ]
-    table, differences = tables(records)
-    assert table.columns[:2] == ("arm", "test macro F1")
-    assert [row[0] for row in table.rows] == ["static", "random_per_chunk"]
-    assert table.rows[0][-1] == "0 + 12"
-    assert differences.rows[0][0] == "random_per_chunk − static"
-    schedules(records, tmp_path / "schedules.png")
-    assert (tmp_path / "schedules.png").stat().st_size > 1000
+def test_a_report_of_it(tmp_path):
+    for agent in ("static", "random_per_chunk"):
+        for seed in (0, 1):
+            about = {"suite": "tiny", "task": "tiny", "arm": agent, "seed": seed, "settings": {}}
+            records.write(records.path_of(tmp_path, "tiny", agent, seed), {**about, **run(agent, seed=seed)})
+    (task,) = results.read(tmp_path).tasks
+    scores = tables.of_scores(task)[0]
+    assert scores.columns[:2] == ("arm", "test macro F1")
+    assert [row[0] for row in scores.rows] == ["random_per_chunk", "static"]
+    assert tables.of_differences(task)[0].title == "Differences to random_per_chunk"
+    titles = [section.title for section in report.make(tmp_path).chapters["tiny"]]
+    assert titles == ["Test scores", "Against random_per_chunk", "Return and score", "Children", "What was run"]

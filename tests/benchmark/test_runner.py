@@ -3,12 +3,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import small_records
 import tiny_data
 import torch
 
-from fer_gym.benchmark import records, runner, selection
+from fer_gym.benchmark import records, results, runner, selection
 from fer_gym.benchmark.suites import Arm, SelectionTask, Suite
-from fer_gym.benchmark.tables import tables
 
 ARMS = (Arm("keep all", "keep_all"), Arm("learner", "reinforce"), Arm("random", "random", keep_ratio_of="learner"))
 SUITE = Suite("test", (SelectionTask("walk", ARMS, {"noise": "faces"}, episodes=1, retrain_epochs=1),), seeds=(0, 1))
@@ -84,7 +84,8 @@ def test_records_are_not_overwritten(trials, tmp_path: Path):
 def test_foreign_records_are_named_and_kept(trials, tmp_path: Path, content, message):
     path = records.path_of(tmp_path, "walk", "keep all", 0)
     path.parent.mkdir()
-    text = json.dumps({"format": records.FORMAT, "suite": "other"}) if content is None else content
+    other = small_records.selection("keep all", 0, 0.5, suite="other", task="walk")
+    text = json.dumps({"format": records.FORMAT, **other}) if content is None else content
     path.write_text(text)
     with pytest.raises(ValueError, match=message) as caught:
         runner.run(SUITE, tmp_path, None, resume=True)
@@ -101,15 +102,20 @@ def test_a_record_of_other_settings_is_not_mixed_in(trials, tmp_path: Path):
         runner.run(longer, tmp_path, None, resume=True)
 
 
-def test_tables(trials, tmp_path: Path):
-    scores, differences = tables(runner.run(SUITE, tmp_path, None, resume=False)[0])
-    learner = dict(zip(scores.columns, scores.rows[1], strict=True))
-    # .6 and .7: mean .65, half interval t(.975, 1) * .0707 / sqrt(2) = 12.706 * .05.
-    assert (learner["arm"], learner["keep ratio"]) == ("learner", "0.650 ± 0.635")
-    assert learner["test accuracy"] == "0.650 ± 0.635"
-    assert differences.rows[0][:2] == ("learner − keep all", "0.150 ± 0.635")
-    assert differences.rows[1][:2] == ("random − keep all", "-0.100 ± 0.000")
-    assert "| learner | 0.650 ± 0.635 |" in scores.markdown()
+def test_a_record_tells_what_else_was_to_run(trials, tmp_path: Path):
+    runner.run(SUITE, tmp_path, None, resume=False)
+    records.path_of(tmp_path, "walk", "random", 1).unlink()
+    (walk,) = results.read(tmp_path).tasks
+    assert list(walk.arms) == ["keep all", "learner", "random"]
+    assert walk.missing == ["walk, random, seed 1"]
+
+
+def test_another_suites_records_are_not_added_to(trials, tmp_path: Path):
+    runner.run(SUITE, tmp_path, None, resume=False)
+    other = replace(SUITE, name="other", tasks=(replace(SUITE.tasks[0], name="stroll"),))
+    with pytest.raises(ValueError, match="of suite 'test', not 'other'; use another --out"):
+        runner.run(other, tmp_path, None, resume=True)
+    assert len(list((tmp_path / "records").glob("*.json"))) == 6
 
 
 def test_a_trial_that_fails_costs_itself_and_its_followers(trials, tmp_path: Path, monkeypatch):
