@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from fer_gym.benchmark import checkpoint, training
 from fer_gym.cli_commands import app
-from fer_gym.envs import ImageSelectEnv, image_select
+from fer_gym.envs import ImageSelectEnv, selection
 from fer_gym_agents import Reinforce, SampleCredits
 
 ENV = {"limit": 30, "pretrain_epochs": 0, "credit": "signed"}
@@ -83,7 +83,7 @@ def arguments(agent=REINFORCE, *, episodes: int = 4, seed: int = 0, **env) -> tr
 @pytest.fixture
 def tiny(monkeypatch) -> None:
     """`limit` images, which are there at once."""
-    monkeypatch.setattr(image_select, "load", lambda dataset, root, limit, noise, data_seed: tiny_data.splits(limit))
+    monkeypatch.setattr(selection, "load", lambda dataset, root, limit, noise, data_seed: tiny_data.splits(limit))
 
 
 @pytest.fixture
@@ -160,12 +160,12 @@ def test_a_stopped_run_goes_on_to_the_same_bits(agent, env, stops, stop, final_s
 KILLED_WHILE_WRITING = """
 import os, signal, sys, torch
 from fer_gym.cli import main
-from fer_gym.envs import image_select
+from fer_gym.envs import selection
 
 sys.path.append(sys.argv.pop(1))
 from tiny_data import splits
 
-image_select.load = lambda dataset, root, limit, noise, data_seed: splits(limit)
+selection.load = lambda dataset, root, limit, noise, data_seed: splits(limit)
 save, files = torch.save, []
 
 def dying(content, file):
