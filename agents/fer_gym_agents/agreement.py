@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from fer_gym.envs.checks import check_count
 from fer_gym.training.generators import global_generators_restored
+from fer_gym_agents.fixed import batch_shape
 from fer_gym_agents.reinforce import SelectorPolicy
 from fer_gym_agents.selection_env import feature_width, image_select
 
@@ -131,7 +132,7 @@ class Agreement:
         deterministic: bool = False,
     ) -> tuple[NDArray[np.int64], None]:
         """1 where q is above the threshold: int64, () or (B,)."""
-        batch = observation.shape[: observation.ndim - 1]
+        batch = batch_shape(self.env, observation)
         expected = self.keep_probability(observation.reshape(-1, observation.shape[-1]))
         return (expected > self.threshold).astype(np.int64).reshape(batch), None
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_gym.data.splits import HALF_FACE, UNTOUCHED
-from fer_gym_agents.fixed import FixedAgent
+from fer_gym_agents.fixed import FixedAgent, batch_shape
 from fer_gym_agents.scored import ScoredSelection
 from fer_gym_agents.selection_env import true_noise
 
@@ -41,7 +41,7 @@ class RandomKeep(FixedAgent):
         deterministic: bool = False,
     ) -> tuple[NDArray[np.int64], None]:
         """One coin for each observation: int64, () or (B,)."""
-        batch = observation.shape[: observation.ndim - 1]
+        batch = batch_shape(self.env, observation)
         return np.asarray(self._rng.random(batch) < self.keep_ratio, dtype=np.int64), None
 
     def keep_probability(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import gymnasium as gym
+from numpy.typing import NDArray
 
 
 class FixedAgent:
@@ -33,3 +34,9 @@ class FixedAgent:
     def load(cls, path: str | Path, env: gym.Env[Any, Any]) -> Self:
         """Build the agent that `save` wrote, for `env`."""
         return cls(env, **json.loads(Path(path).read_text()))
+
+
+def batch_shape(env: gym.Env[Any, Any], observation: NDArray[Any]) -> tuple[int, ...]:
+    """() for one observation of `env`, (B,) for a batch."""
+    assert env.observation_space.shape is not None
+    return observation.shape[: observation.ndim - len(env.observation_space.shape)]

@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import ArrayLike, NDArray
 
-from fer_gym_agents.fixed import FixedAgent
+from fer_gym_agents.fixed import FixedAgent, batch_shape
 
 
 class _Schedule(FixedAgent):
@@ -45,7 +45,7 @@ class _Schedule(FixedAgent):
         Returns:
             Actions (h,) or (B, h), and the next state.
         """
-        batch = _batch_shape(self.env, observation)
+        batch = batch_shape(self.env, observation)
         step = np.zeros(batch, dtype=np.int64) if state is None else state
         if episode_start is not None:
             step = np.where(np.reshape(episode_start, batch), 0, step)
@@ -179,14 +179,8 @@ class RandomPerChunk(FixedAgent):
         deterministic: bool = False,
     ) -> tuple[NDArray[Any], None]:
         """One draw for each observation: (h,) or (B, h)."""
-        shape = (*_batch_shape(self.env, observation), *self._box.shape)
+        shape = (*batch_shape(self.env, observation), *self._box.shape)
         return self._rng.uniform(self._box.low, self._box.high, shape).astype(self._box.dtype), None
-
-
-def _batch_shape(env: gym.Env[Any, Any], observation: NDArray[np.float32]) -> tuple[int, ...]:
-    """() for one observation, (B,) for a batch."""
-    assert env.observation_space.shape is not None
-    return observation.shape[: observation.ndim - len(env.observation_space.shape)]
 
 
 def _box(env: gym.Env[Any, Any]) -> Box:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fer_gym.data.splits import UNTOUCHED
 from fer_gym_agents.counted import no_cost
-from fer_gym_agents.fixed import FixedAgent
+from fer_gym_agents.fixed import FixedAgent, batch_shape
 from fer_gym_agents.selection_env import image_select, true_noise
 
 
@@ -96,7 +96,7 @@ class ScoredSelection(FixedAgent, ABC):
         """
         if self.retained is None:
             raise ValueError(f"{type(self).__name__} has scored no image yet: call learn()")
-        batch = observation.shape[: observation.ndim - 1]
+        batch = batch_shape(self.env, observation)
         if batch not in ((), (1,)):
             raise ValueError(
                 f"observation: a batch of {batch[0]}; {type(self).__name__} decides on the current image of one "

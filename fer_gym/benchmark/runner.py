@@ -101,7 +101,7 @@ def _read(folder: Path, suite: Suite, trial: Trial, done: Records) -> dict[str, 
     record = records.read(path)
     wanted: dict[str, Any] = {"suite": suite.name}
     if _is_ready(trial, done):
-        wanted["settings"] = _in_words(trial, done)
+        wanted["settings"] = _settings_in_words(trial, _completed(trial, done))
     for key, value in wanted.items():
         if record[key] != value:
             raise ValueError(f"{path}: a record of {key} {record[key]!r}, not {value!r}; use another --out")
@@ -183,12 +183,8 @@ def _completed(trial: Trial, done: Records) -> dict[str, Any]:
     return {**trial.arm.settings, "keep_ratio": done[_followed(trial)]["scores"]["keep_ratio"]}
 
 
-def _in_words(trial: Trial, done: Records) -> dict[str, Any]:
-    """All that decides a trial's outcome besides its seed, as JSON knows it."""
-    return _settings_in_words(trial, _completed(trial, done))
-
-
 def _settings_in_words(trial: Trial, settings: dict[str, Any]) -> dict[str, Any]:
+    """All that decides a trial's outcome besides its seed, as JSON knows it."""
     task, arm = trial.task, trial.arm
     budget = {f.name: getattr(task, f.name) for f in dataclasses.fields(task) if f.name not in ("name", "arms", "env")}
     return {

@@ -15,9 +15,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fer_gym.data.splits import Split, Splits
+from fer_gym.data.splits import Splits
 from fer_gym.training import features, hardware
 from fer_gym.training.generators import Dropout, draw_noise_from, global_generators_restored
+from fer_gym.training.images import Images, mean_and_std
 from fer_gym.training.metrics import batch_macro_f1, confusion_matrix, scores
 from fer_gym.training.networks import NETWORKS, NetworkFactory
 from fer_gym.training.regularizers import Regularizer, Strengths, Targets, seed_of
@@ -172,8 +173,8 @@ class Trainer:
         self.device = hardware.resolve_device(settings.device)
         self.bf16 = hardware.uses_bf16(settings.precision, self.device)
         with self._memory():
-            self._images = {name: _Images(getattr(splits, name), self.device) for name in ("train", "val", "test")}
-        mean, std = _mean_and_std(splits.train.pixels)
+            self._images = {name: Images(getattr(splits, name), self.device) for name in ("train", "val", "test")}
+        mean, std = mean_and_std(splits.train.pixels)
         self._mean = torch.from_numpy(mean).view(1, -1, 1, 1).to(self.device)
         self._inverse_std = torch.from_numpy(1 / std).view(1, -1, 1, 1).to(self.device)
         self._one = torch.ones((), device=self.device)
@@ -422,41 +423,6 @@ class Trainer:
         training = (self.settings, self.device.type, self.bf16, len(self.splits.classes))
         digest.update(repr((training, torch.get_num_threads(), torch.__version__)).encode())
         return digest.hexdigest()
-
-
-class _Images:
-    """A split's images where batches are cut from: uint8 on CUDA, the memory map itself on CPU."""
-
-    def __init__(self, split: Split, device: torch.device) -> None:
-        self._split = split
-        self._device = device
-        self._resident = device.type != "cpu"
-        if self._resident:
-            self._pixels = torch.from_numpy(np.array(split.pixels)).to(device)
-            self._labels = torch.from_numpy(np.array(split.labels)).to(device)
-
-    def __len__(self) -> int:
-        return len(self._split)
-
-    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 (B, C, H, W) and int64 (B,) at `indices` (int64, on the CPU)."""
-        if self._resident:
-            indices = indices.to(self._device, non_blocking=True)
-            return self._pixels[indices], self._labels[indices]
-        rows = indices.numpy()
-        return torch.from_numpy(self._split.pixels[rows]), torch.from_numpy(self._split.labels[rows])
-
-
-def _mean_and_std(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation per channel, each (C,), in grey levels; exact, from a histogram."""
-    levels = np.arange(256)
-    mean, std = [], []
-    for channel in range(pixels.shape[1]):
-        counts = np.bincount(pixels[:, channel].ravel(), minlength=256)
-        average = (counts * levels).sum() / counts.sum()
-        mean.append(average)
-        std.append(max(np.sqrt((counts * (levels - average) ** 2).sum() / counts.sum()), 1.0))
-    return np.array(mean, np.float32), np.array(std, np.float32)
 
 
 def _optimizer(settings: TrainerSettings, network: nn.Module) -> torch.optim.Optimizer:

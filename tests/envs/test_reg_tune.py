@@ -266,12 +266,10 @@ def test_a_diverged_run_ends_and_the_next_is_clean(reward: str) -> None:
     assert paid == pytest.approx({"gap": -4.0, "neg_val_loss": -4 * 10 * math.log(3)}.get(reward, 0.0))
     numbers = [*info["validation"].values(), *(info[key] for key in ("train_loss", "train_f1", "val_loss", "val_f1"))]
     assert np.isfinite(numbers).all()
-    observation, info = env.reset()
-    assert not observation.any()
-    env.settings = env.settings.__class__(**{**vars(env.settings), "learning_rate": 1e-3})
-    env._trainer = None
-    env.reset()
-    assert not play(env)[-1][4]["diverged"]
+    assert not env.reset(seed=0)[0].any()
+    again = env.step(act(0.5))
+    np.testing.assert_array_equal(again[0], observation)
+    assert again[1:] == (paid, terminated, truncated, info)
 
 
 def test_a_warm_up_that_diverges_ends_with_the_first_step() -> None:

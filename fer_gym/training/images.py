@@ -1,0 +1,45 @@
+"""A split's images where batches are cut from, and what they are standardised by."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fer_gym.data.splits import Split
+
+
+class Images:
+    """A split's images where batches are cut from: uint8 on CUDA, the memory map itself on CPU."""
+
+    def __init__(self, split: Split, device: torch.device) -> None:
+        self._split = split
+        self._device = device
+        self._resident = device.type != "cpu"
+        if self._resident:
+            self._pixels = torch.from_numpy(np.array(split.pixels)).to(device)
+            self._labels = torch.from_numpy(np.array(split.labels)).to(device)
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 (B, C, H, W) and int64 (B,) at `indices` (int64, on the CPU)."""
+        if self._resident:
+            indices = indices.to(self._device, non_blocking=True)
+            return self._pixels[indices], self._labels[indices]
+        rows = indices.numpy()
+        return torch.from_numpy(self._split.pixels[rows]), torch.from_numpy(self._split.labels[rows])
+
+
+def mean_and_std(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation per channel, each (C,), in grey levels; exact, from a histogram."""
+    levels = np.arange(256)
+    mean, std = [], []
+    for channel in range(pixels.shape[1]):
+        counts = np.bincount(pixels[:, channel].ravel(), minlength=256)
+        average = (counts * levels).sum() / counts.sum()
+        mean.append(average)
+        std.append(max(np.sqrt((counts * (levels - average) ** 2).sum() / counts.sum()), 1.0))
+    return np.array(mean, np.float32), np.array(std, np.float32)
