@@ -25,7 +25,7 @@ class Images:
         return len(self._split)
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 (B, C, H, W) and int64 (B,) at `indices` (int64, on the CPU)."""
+        """uint8 (B, C, H, W) and int64 (B,) at `indices`, int64 (B,); on the CPU where the images are."""
         if self._resident:
             indices = indices.to(self._device, non_blocking=True)
             return self._pixels[indices], self._labels[indices]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fer_gym.data.splits import Splits
-from fer_gym.training import features, hardware
+from fer_gym.training import features, hardware, optimizers
 from fer_gym.training.generators import Dropout, draw_noise_from, global_generators_restored
 from fer_gym.training.images import Images, mean_and_std
 from fer_gym.training.metrics import batch_macro_f1, confusion_matrix, scores
 from fer_gym.training.networks import NETWORKS, NetworkFactory
-from fer_gym.training.regularizers import Regularizer, Strengths, Targets, seed_of
+from fer_gym.training.optimizers import OPTIMIZERS
+from fer_gym.training.recorded import Recorded, Work, graphs_are_wanted
+from fer_gym.training.regularizers import REGULARIZERS, Regularizer, Strengths, Targets, seed_of
 
 _T = TypeVar("_T")
 
-OPTIMIZERS = ("adam", "sgd")
 # Evaluation is not trained, so its batch is free: large enough to be fast, small enough to stay in the cache.
 _EVALUATION_BATCH = 256
 
@@ -185,6 +186,11 @@ class Trainer:
         self._strengths: Tensor | None = None
         if strengths is not None:
             self._regularizers, self._strengths = strengths.build(self.device, 255.0 * self._inverse_std)
+        # What a user's network or regulariser does on the host, a recorded step would not do again.
+        ours = isinstance(settings.network, str) and all(
+            type(regularizer) in REGULARIZERS.values() for regularizer in self._regularizers
+        )
+        self._recorded: dict[str, Recorded] | None = {} if ours and graphs_are_wanted(self.device) else None
         self.initialise(0)
         features.check_logits(self.network, splits.image_shape, len(splits.classes))
 
@@ -193,36 +199,42 @@ class Trainer:
         sequence = np.random.SeedSequence(seed)
         weights, order, noise, validation = (int(s) for s in sequence.generate_state(4, np.uint32))
         network = _build(self.settings.factory, self.splits, weights)
-        if network is getattr(self, "network", None):
-            raise ValueError("network: the factory returned the same module twice; let it build a new one each time")
-        self.network = network.to(self.device)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if hasattr(self, "network") and isinstance(self.settings.network, str):
+            # In place: a recorded step keeps to the tensors that it was recorded with.
+            self.network.load_state_dict(network.state_dict())
+            optimizers.rewind(self._optimizer)
+        else:
+            self._take(network)
         self._order_generator.manual_seed(order)
         self._noise_generator.manual_seed(noise)
         self._validation_generator.manual_seed(validation)
         self._queue = torch.empty(0, dtype=torch.int64)  # what is left of the epoch that train_batches is in
-        draw_noise_from(self.network, self._noise_generator)
-        self._optimizer = _optimizer(self.settings, self.network)
-        self._decaying = [weight for weight in self.network.parameters() if getattr(weight, "decays", True)]
+        for regularizer in self._regularizers:
+            regularizer.generator.manual_seed(seed_of(regularizer.name, seed))
         if self._strengths is not None:
-            self._attach(seed)
+            self._strengths.zero_()
 
-    def _attach(self, seed: int) -> None:
-        """Hand the new network to the regularisers, at strength 0."""
-        assert self._strengths is not None
-        self._strengths.zero_()
-        if isinstance(self.settings.network, str):
+    def _take(self, network: nn.Module) -> None:
+        """Train this network from now on: its optimiser, its generator, its regularisers."""
+        if network is getattr(self, "network", None):
+            raise ValueError("network: the factory returned the same module twice; let it build a new one each time")
+        self.network = network.to(self.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        draw_noise_from(self.network, self._noise_generator)
+        settings = self.settings
+        self._optimizer = optimizers.build(settings.optimizer, self.network, settings.learning_rate, self.device)
+        self._decaying = [weight for weight in self.network.parameters() if getattr(weight, "decays", True)]
+        if self._strengths is not None and isinstance(settings.network, str):
             for layer in self.network.modules():
                 if isinstance(layer, Dropout):
                     layer.rate = 0.0
         for regularizer in self._regularizers:
-            regularizer.generator.manual_seed(seed_of(regularizer.name, seed))
             regularizer.attach(self.network)
 
     def set_strengths(self, strengths: NDArray[np.float32]) -> None:
         """Train under these strengths, float32 (h,), in the order of the regularisers, from now on."""
         assert self._strengths is not None
-        self._strengths.copy_(torch.from_numpy(strengths))
+        self._strengths.copy_(torch.from_numpy(strengths), non_blocking=True)
 
     def all_images(self) -> NDArray[np.int64]:
         """The indices of every training image."""
@@ -242,14 +254,25 @@ class Trainer:
         for _ in range(epochs):
             order = torch.randperm(len(indices), generator=self._order_generator)
             with self._memory(), self._global_generators_ours(self._order_generator):
-                for batch in indices[order].split(self.settings.batch_size):
-                    self._step(batch)
+                self._do("train", self._step, indices[order].split(self.settings.batch_size))
 
-    def _step(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+    def _do(self, name: str, work: Work, batches: Iterable[Tensor]) -> list[Tensor]:
+        """Do `work` on each batch of indices; what CUDA can replay is recorded under `name`."""
+        if self._recorded is None:
+            return [work(batch) for batch in batches]
+        replayed = self._recorded.setdefault(name, Recorded(work, self._device_generators()))
+        whole = self.settings.batch_size
+        on_device = [batch.to(self.device, non_blocking=True) for batch in batches]
+        return [(replayed if len(batch) == whole else work)(batch) for batch in on_device]
+
+    def _device_generators(self) -> list[torch.Generator]:
+        return [self._noise_generator, *(regularizer.generator for regularizer in self._regularizers)]
+
+    def _step(self, batch: Tensor) -> Tensor:
         """One gradient step on the cross-entropy (Eq. 5 of RLPS), regularised.
 
         Returns:
-            The cross-entropy before any penalty, 0-dimensional, and the logits, float32, (B, C).
+            float32, (1 + B,): the cross-entropy before any penalty, and the predictions.
         """
         size = len(batch)
         if size == 1:
@@ -273,7 +296,7 @@ class Trainer:
             for regularizer in self._regularizers:
                 regularizer.update(self._decaying, self.settings.learning_rate)
         self._optimizer.step()
-        return loss.detach(), logits.detach()[:size]
+        return _row(loss.detach(), logits.detach()[:size])
 
     # -- mini-batches ------------------------------------------------------------------------------------------------
 
@@ -286,8 +309,8 @@ class Trainer:
         indices = self._next_batches(count)
         self.network.train()
         with self._memory(), self._global_generators_ours(self._order_generator):
-            outputs = [self._step(batch) for batch in indices]
-        return _Pending(_packed(outputs), indices, "train")
+            outputs = self._do("train", self._step, indices)
+        return _Pending(torch.stack(outputs), indices, "train")
 
     def _next_batches(self, count: int) -> Tensor:
         size = self.settings.batch_size
@@ -310,14 +333,17 @@ class Trainer:
 
     def _score(self, indices: Tensor, split: str) -> _Pending:
         images = self._images[split]
-        self.network.eval()
-        outputs = []
-        with self._memory(), torch.no_grad(), self._autocast(), self._global_generators_ours():
-            for batch in indices:
-                pixels, labels = images.batch(batch)
+
+        def score(batch: Tensor) -> Tensor:
+            pixels, labels = images.batch(batch)
+            with torch.no_grad(), self._autocast():
                 logits = self.network(self._standardise(pixels)).float()
-                outputs.append((F.cross_entropy(logits, labels), logits))
-        return _Pending(_packed(outputs), indices, split)
+            return _row(F.cross_entropy(logits, labels), logits)
+
+        self.network.eval()
+        with self._memory(), self._global_generators_ours():
+            outputs = self._do(split + " scores", score, indices)
+        return _Pending(torch.stack(outputs), indices, split)
 
     def read(self, *pending: _Pending) -> list[Batches]:
         """Bring the outputs of batches over from the device, all of them in one copy."""
@@ -381,8 +407,8 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """The whole state, copied: network, optimiser and generators."""
         return {
-            "network": _copied(self.network.state_dict()),
-            "optimizer": _copied(self._optimizer.state_dict()),
+            "network": optimizers.copied(self.network.state_dict()),
+            "optimizer": optimizers.copied(self._optimizer.state_dict()),
             **self.generators(),
         }
 
@@ -399,8 +425,7 @@ class Trainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state: training from it gives the same bits as the trainer it came from."""
         self.network.load_state_dict(state["network"])
-        # An optimiser keeps the tensors that it is given, so it gets its own.
-        self._optimizer.load_state_dict(_copied(state["optimizer"]))
+        optimizers.load(self._optimizer, state["optimizer"])
         self._order_generator.set_state(state["order_generator"])
         self._noise_generator.set_state(state["noise_generator"])
         self._validation_generator.set_state(state["validation_generator"])
@@ -425,13 +450,6 @@ class Trainer:
         return digest.hexdigest()
 
 
-def _optimizer(settings: TrainerSettings, network: nn.Module) -> torch.optim.Optimizer:
-    parameters = network.parameters()
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=settings.learning_rate, momentum=0.9, fused=True)
-    return torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
-
-
 def _cross_entropy(logits: Tensor, targets: Targets) -> Tensor:
     """The weighted sum of the cross-entropies on the targets, 0-dimensional."""
     if len(targets) == 1:
@@ -439,19 +457,6 @@ def _cross_entropy(logits: Tensor, targets: Targets) -> Tensor:
     return torch.stack([weight * F.cross_entropy(logits, labels) for weight, labels in targets]).sum()
 
 
-def _packed(outputs: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """Losses () and logits (B, C) of n batches to (n, 1 + B): each batch's loss, then its predictions."""
-    losses = torch.stack([loss for loss, _ in outputs])
-    predictions = torch.stack([logits for _, logits in outputs]).argmax(dim=2)
-    return torch.cat([losses[:, None], predictions.float()], dim=1)
-
-
-def _copied(tree: Any) -> Any:
-    """A nested dictionary with every tensor cloned."""
-    if isinstance(tree, Tensor):
-        return tree.detach().clone()
-    if isinstance(tree, dict):
-        return {key: _copied(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_copied(value) for value in tree]
-    return tree
+def _row(loss: Tensor, logits: Tensor) -> Tensor:
+    """A loss () and the logits (B, C) of its batch to float32 (1 + B,): the loss, then the predictions."""
+    return torch.cat([loss[None], logits.argmax(dim=1).float()])

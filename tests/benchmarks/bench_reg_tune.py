@@ -40,7 +40,7 @@ def _plain_dropout(network: nn.Module) -> nn.Module:
     return network
 
 
-class _Bare:
+class Bare:
     """The same work with nothing around it."""
 
     def __init__(self, env: RegTuneEnv) -> None:
@@ -130,13 +130,13 @@ class _First:
                         break
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
-def _interval(ratios: np.ndarray) -> str:
+def interval(ratios: np.ndarray) -> str:
     half = stats.t.ppf(0.975, len(ratios) - 1) * stats.sem(ratios) if len(ratios) > 1 else float("nan")
     return f"{ratios.mean():.3f} x [{ratios.mean() - half:.3f}, {ratios.mean() + half:.3f}]"
 
@@ -153,7 +153,7 @@ def main() -> None:
     assert isinstance(env, RegTuneEnv)
     env.reset(seed=0)
     action = np.full(env.action_space.shape, _RATE, np.float32)
-    bare, first = _Bare(env), _First(env)
+    bare, first = Bare(env), _First(env)
     for work in (lambda: made.reset(seed=0), lambda: made.step(action), bare.chunk):
         work()
 
@@ -161,15 +161,15 @@ def main() -> None:
         return made.step(action)
 
     name = f"RegTune-v0 step, {options.network}, {'bf16' if bare.bf16 else 'fp32'}"
-    pairs = np.array([(_seconds(step), _seconds(bare.chunk)) for _ in range(options.pairs)])
+    pairs = np.array([(seconds(step), seconds(bare.chunk)) for _ in range(options.pairs)])
     name_and_time = f"{name} ({pairs[:, 0].mean():.3f} s)"
-    print(f"{name_and_time} | the bare loop | {_interval(pairs[:, 0] / pairs[:, 1])} | target 1.03 x")
-    pairs = np.array([(_seconds(first.chunk), _seconds(step)) for _ in range(options.first_pairs)])
-    faster = _interval(pairs[:, 0] / pairs[:, 1])
+    print(f"{name_and_time} | the bare loop | {interval(pairs[:, 0] / pairs[:, 1])} | target 1.03 x")
+    pairs = np.array([(seconds(first.chunk), seconds(step)) for _ in range(options.first_pairs)])
+    faster = interval(pairs[:, 0] / pairs[:, 1])
     print(f"{name} | faster than the loop one would write first | {faster} | target 3.5 x, rlps_cnn on bf16 hardware")
     env.warmup = None
-    pairs = np.array([(_seconds(made.reset), _seconds(step)) for _ in range(5)])
-    print(f"{name} | reset without its warm-up, of a chunk | {_interval(pairs[:, 0] / pairs[:, 1])} | target 0.1 x")
+    pairs = np.array([(seconds(made.reset), seconds(step)) for _ in range(5)])
+    print(f"{name} | reset without its warm-up, of a chunk | {interval(pairs[:, 0] / pairs[:, 1])} | target 0.1 x")
 
 
 if __name__ == "__main__":

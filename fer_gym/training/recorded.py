@@ -1,0 +1,65 @@
+"""Work on a batch as a CUDA graph: recorded once, then replayed with a single launch.
+
+A step of ResNet34 on 64 small images is some thousand launches, which take longer than the work itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+#: From the indices of a batch, int64 (B,), to what it yielded, of one shape for every batch of one size.
+Work = Callable[[Tensor], Tensor]
+
+# Libraries set themselves up and the optimiser makes its state in the first steps, which a graph must not hold.
+_EAGER_STEPS = 3
+
+
+def graphs_are_wanted(device: torch.device) -> bool:
+    """Whether to record: on CUDA, unless the environment variable FER_GYM_CUDA_GRAPHS is 0."""
+    return device.type == "cuda" and os.environ.get("FER_GYM_CUDA_GRAPHS", "1") != "0"
+
+
+class Recorded:
+    """`work` on batches of one size; the first few run as they are, then it is recorded.
+
+    Whatever `work` reads and writes must stay where it is: weights, the optimiser's state and strengths are changed in
+    place only. What changes nothing on the device (`network.train()`) has to be done by the caller.
+
+    Args:
+        work: what to do on a batch.
+        generators: those on the device that `work` draws from; each replay draws anew.
+    """
+
+    def __init__(self, work: Work, generators: Iterable[torch.Generator]) -> None:
+        self._work = work
+        self._generators = list(generators)
+        self._eager_steps = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._batch: Tensor
+        self._output: Tensor
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """Do the work on `batch`, int64 (B,), on the device."""
+        if self._graph is None:
+            if self._eager_steps < _EAGER_STEPS:
+                self._eager_steps += 1
+                return self._work(batch)
+            self._record(batch)
+            assert self._graph is not None
+        self._batch.copy_(batch)
+        self._graph.replay()
+        return self._output.clone()
+
+    def _record(self, batch: Tensor) -> None:
+        self._batch = batch.clone()
+        graph = torch.cuda.CUDAGraph()
+        for generator in self._generators:
+            graph.register_generator_state(generator)
+        # Other threads may use the device meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            self._output = self._work(self._batch)
+        self._graph = graph
