@@ -13,8 +13,9 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from fer_gym import cli_data
-from fer_gym.benchmark import report, runner, training
-from fer_gym.benchmark.suites import SUITES, Suite
+from fer_gym.benchmark import papers, report, runner, training
+from fer_gym.benchmark.suites import SUITES
+from fer_gym.benchmark.tasks import Suite
 from fer_gym.cli_data import errors
 
 app = typer.Typer(
@@ -39,19 +40,44 @@ def benchmark(
         chosen = SUITES[suite]
         if seeds is not None:
             chosen = Suite(chosen.name, chosen.tasks, tuple(int(seed) for seed in seeds.split(",")))
-        try:
-            done, failed = runner.run(chosen, out, None if root is None else str(root), resume=resume, workers=workers)
-        except KeyboardInterrupt:
-            print(f"\nfer-gym: stopped; the finished trials are in {out}, go on with --resume", file=sys.stderr)
-            raise typer.Exit(130) from None
-        if done:
-            made = report.make(out, None if root is None else str(root))
-            _print(made)
-            _write(made, out)
-        for trial, reason in failed.items():
-            print(f"fer-gym: {trial} failed: {reason}", file=sys.stderr)
-        if failed:
-            raise typer.Exit(1)
+        _run(chosen, out, root, resume, workers)
+
+
+@app.command()
+def reproduce(
+    table: Annotated[str, typer.Argument(help=f"One of {', '.join(papers.TABLES)}.")],
+    scale: Annotated[
+        str, typer.Option(help="smoke: a minute on embedded faces; small: FER2013 on two cores; paper: all of it.")
+    ] = "smoke",
+    out: Annotated[Path | None, typer.Option(help="Where records and report go; by default results/SUITE.")] = None,
+    root: Annotated[Path | None, typer.Option(help="The file or folder of FER2013.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Run only the trials that have no record yet.")] = False,
+    workers: Annotated[int, typer.Option(help="Trials side by side, each with its share of the cores.", min=1)] = 1,
+) -> None:
+    """Run a paper's table again, and print what it published beside what was measured."""
+    with errors():
+        if table not in papers.TABLES:
+            raise ValueError(f"table: {table!r} is unknown; use one of {', '.join(papers.TABLES)}")
+        suite = papers.TABLES[table].suite(scale)
+        _run(suite, out or Path("results") / suite.name, root, resume, workers, chapter=report.PAPER)
+
+
+def _run(suite: Suite, out: Path, root: Path | None, resume: bool, workers: int, chapter: str | None = None) -> None:
+    """Run a suite, print its tables (those of `chapter`, where one is named), and write the report."""
+    data = None if root is None else str(root)
+    try:
+        done, failed = runner.run(suite, out, data, resume=resume, workers=workers)
+    except KeyboardInterrupt:
+        print(f"\nfer-gym: stopped; the finished trials are in {out}, go on with --resume", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if done:
+        made = report.make(out, data)
+        _print(made, chapter)
+        _write(made, out)
+    for trial, reason in failed.items():
+        print(f"fer-gym: {trial} failed: {reason}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command("report")
@@ -74,16 +100,20 @@ def _write(made: report.Report, folder: Path) -> None:
         print(f"wrote {path}")
 
 
-def _print(made: report.Report) -> None:
-    """Print a report's tables."""
+def _print(made: report.Report, only: str | None) -> None:
+    """Print a report's tables, or those of one chapter with their notes."""
     console = Console()
     if not console.is_terminal:
         console.width = 1000  # a file or a pipe has no width of its own, and 80 columns break the cells
     for chapter, table in made.tables:
+        if only not in (None, chapter):
+            continue
         rich_table = RichTable(*table.columns, title=f"{chapter}: {table.title}", title_justify="left")
         for row in table.texts():
             rich_table.add_row(*map(escape, row))
         console.print(rich_table)
+        if only is not None:
+            console.print(escape(table.note))
 
 
 def _settings(pairs: list[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fer_gym.benchmark import agents
 from fer_gym.benchmark.episodes import EpisodeLog
-from fer_gym.benchmark.suites import Arm, RegTuneTask
+from fer_gym.benchmark.tasks import Arm, RegTuneTask
 from fer_gym.envs import RegTuneEnv
 
 # The children that count are none of those that the agent learnt from, and the same for every arm of a seed.

@@ -13,11 +13,14 @@ from typing import Any
 import jinja2
 
 from fer_gym import data
-from fer_gym.benchmark import figures, results, tables
+from fer_gym.benchmark import figures, papers, results, tables
 from fer_gym.benchmark.figures import Faces, Picture
 from fer_gym.benchmark.records import Record
 from fer_gym.benchmark.results import Results, TaskResults, value
 from fer_gym.benchmark.tables import Table
+
+#: The chapter of a paper's table.
+PAPER = "The paper's table"
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Report:
         missing: trials without a record.
         skipped: files that are no records.
         unshown: what could not be shown, and why.
-        chapters: for each task, and at the end for tasks together, the sections.
+        chapters: the sections: first the paper's table, if the suite runs one again; then each task's; at the end those
+            of tasks together.
     """
 
     suite: str
@@ -87,7 +91,11 @@ def make(folder: Path, root: str | None = None) -> Report:
     """
     found = results.read(folder)
     unshown: list[str] = []
-    chapters = {task.name: _sections(task, root, unshown) for task in found.tasks if any(task)}
+    paper = papers.of_suite(found.suite)
+    chapters: dict[str, tuple[Section, ...]] = {}
+    if paper is not None:
+        chapters[PAPER] = (Section("Published and measured", (tables.of_paper(*paper, found.tasks[0]),)),)
+    chapters |= {task.name: _sections(task, root, unshown) for task in found.tasks if any(task)}
     for environment, table in tables.over_tasks(found):
         chapters[f"{environment}, all tasks"] = (Section("Over tasks", (table,)),)
     return Report(found.suite, _facts(found), tuple(found.missing), found.skipped, tuple(unshown), chapters)

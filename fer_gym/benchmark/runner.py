@@ -21,7 +21,7 @@ import torch
 from fer_gym.benchmark import records, regularization, results, selection
 from fer_gym.benchmark.episodes import in_words
 from fer_gym.benchmark.progress import progress
-from fer_gym.benchmark.suites import Arm, SelectionTask, Suite, Task
+from fer_gym.benchmark.tasks import Arm, SelectionTask, Suite, Task
 
 _VERSIONS = ("fer-gym", "torch", "gymnasium", "numpy")
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fer_gym.benchmark import agents, detection
 from fer_gym.benchmark.episodes import EpisodeLog
-from fer_gym.benchmark.suites import Arm, SelectionTask
+from fer_gym.benchmark.tasks import Arm, SelectionTask
 from fer_gym.data.splits import DOUBTED, FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED, Split, Splits
 from fer_gym.envs import ImageSelectEnv
 from fer_gym.training import Trainer

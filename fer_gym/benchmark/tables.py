@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_gym.benchmark.papers import Measure, PaperTable
 from fer_gym.benchmark.records import Record
 from fer_gym.benchmark.results import Results, TaskResults, value
 from fer_gym.benchmark.statistics import (
@@ -111,6 +112,27 @@ def of_scores(task: TaskResults) -> list[Table]:
     if len(task.seeds) < 2:
         return [iqm]
     return [iqm, _by_arm(task, "Scores: means", f"{what}. {_MEANS}", mean_interval)]
+
+
+def of_paper(paper: PaperTable, scale: str, task: TaskResults) -> Table:
+    """A paper's table: what it printed, and beside it what was measured."""
+    published = tuple(paper.rows[0].published)
+    rows = [
+        (row.name, *row.published.values(), *(_measured(task, row.arm.name, each, row.key) for each in paper.measures))
+        for row in paper.rows
+    ]
+    shown = {row.arm.name for row in paper.rows}
+    if all(row.key is None for row in paper.rows):
+        nothing = [NOTHING] * len(published)
+        others = [arm for arm in task.arms if arm not in shown]
+        rows += [(f"({arm})", *nothing, *(_measured(task, arm, each) for each in paper.measures)) for arm in others]
+    seeds = len(task.seeds)
+    note = (
+        f"Scale {scale}; measured: mean over {seeds} {'seed' if seeds == 1 else 'seeds'} ± half of Student's 95 % "
+        f"interval; rows in brackets are not the paper's. Not as in the paper: {'; '.join(paper.differs[scale])}."
+    )
+    columns = (*(f"published: {name}" for name in published), *(f"measured: {each.name}" for each in paper.measures))
+    return Table(paper.title, note, ("", *columns), tuple(rows))
 
 
 def of_differences(task: TaskResults) -> list[Table]:
@@ -222,6 +244,13 @@ def of_cost(task: TaskResults) -> list[Table]:
     return [
         Table("Cost", note, tuple(columns[i] for i in there), tuple(tuple(row[i] for i in there) for row in rows)),
     ]
+
+
+def _measured(task: TaskResults, arm: str, measure: Measure, key: str | None = None) -> Interval | str:
+    keys = measure.keys if key is None else (*measure.keys, key)
+    factor = 100.0 if measure.percent else 1.0
+    values = [factor * number for number in task.scores(arm, *keys).values()] if arm in task.arms else []
+    return mean_interval(values) if values else NOTHING
 
 
 def _by_arm(

@@ -5,7 +5,7 @@ import pytest
 import tiny_data
 
 from fer_gym.benchmark import records, regularization, report, results, tables
-from fer_gym.benchmark.suites import Arm, RegTuneTask
+from fer_gym.benchmark.tasks import Arm, RegTuneTask
 
 SMALL = {"chunks": 4, "chunk_size": 3, "val_batches": 2, "batch_size": 4, "precision": "fp32"}
 TASK = RegTuneTask("tiny", (), {"dataset": tiny_data.splits(30), **SMALL}, episodes=4, children=2)

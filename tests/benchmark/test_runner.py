@@ -8,7 +8,7 @@ import tiny_data
 import torch
 
 from fer_gym.benchmark import records, results, runner, selection
-from fer_gym.benchmark.suites import Arm, SelectionTask, Suite
+from fer_gym.benchmark.tasks import Arm, SelectionTask, Suite
 
 ARMS = (Arm("keep all", "keep_all"), Arm("learner", "reinforce"), Arm("random", "random", keep_ratio_of="learner"))
 SUITE = Suite("test", (SelectionTask("walk", ARMS, {"noise": "faces"}, episodes=1, retrain_epochs=1),), seeds=(0, 1))

@@ -6,7 +6,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from fer_gym.benchmark import selection
-from fer_gym.benchmark.suites import SELECTION_BASELINES, Arm, SelectionTask
+from fer_gym.benchmark.arms import SELECTION_BASELINES
+from fer_gym.benchmark.tasks import Arm, SelectionTask
 from fer_gym.data import Split, Splits
 from fer_gym.data.splits import FLIPPED, HALF_FACE, NONE_FACE
 from fer_gym.training import Trainer, TrainerSettings

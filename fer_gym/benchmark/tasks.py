@@ -1,0 +1,81 @@
+"""What a benchmark is made of: arms, tasks and suites, as frozen data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An agent with its settings.
+
+    Attributes:
+        name: part of the records' names and the row of the table.
+        agent: an entry point of the group `fer_gym.agents`, or "module:Name".
+        settings: its keywords, besides `env` and `seed`.
+        env: keywords of the environment that are the arm's own, such as what it regularises.
+        keep_ratio_of: an arm that comes before this one; its keep ratio under the same seed becomes the setting
+            `keep_ratio`.
+    """
+
+    name: str
+    agent: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    env: Mapping[str, Any] = field(default_factory=dict)
+    keep_ratio_of: str | None = None
+
+
+@dataclass(frozen=True)
+class SelectionTask:
+    """ImageSelect-v0, a learner's budget in it, and how a selection is scored.
+
+    Attributes:
+        name: part of the records' names.
+        arms: the agents compared.
+        env: the environment's keywords. `data_seed` is not among them: it is the trial's seed.
+        episodes: what a learner may use.
+        retrain_epochs: epochs of the network that is trained from scratch on the selection, for the test scores.
+    """
+
+    name: str
+    arms: tuple[Arm, ...]
+    env: Mapping[str, Any]
+    episodes: int
+    retrain_epochs: int
+
+    env_id: ClassVar[str] = "ImageSelect-v0"
+
+
+@dataclass(frozen=True)
+class RegTuneTask:
+    """RegTune-v0, a learner's budget in it, and how many children score an agent.
+
+    Attributes:
+        name: part of the records' names.
+        arms: the agents compared.
+        env: the environment's keywords. `data_seed` is not among them: it is the trial's seed.
+        episodes: what a learner may use, the children of a search included.
+        children: the fresh ones that an agent regularises when it has learnt, for the test scores.
+    """
+
+    name: str
+    arms: tuple[Arm, ...]
+    env: Mapping[str, Any]
+    episodes: int
+    children: int
+
+    env_id: ClassVar[str] = "RegTune-v0"
+
+
+Task = SelectionTask | RegTuneTask
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Every task's arms under every seed. Seed k fixes split, noise, initial weights and batch order."""
+
+    name: str
+    tasks: tuple[Task, ...]
+    seeds: tuple[int, ...]
