@@ -6,6 +6,7 @@ from fer_gym_agents.confidence import Cleanlab, Entropy, SelfConfidence
 from fer_gym_agents.credit import SampleCredits
 from fer_gym_agents.dvrl import Dvrl
 from fer_gym_agents.margins import AreaUnderMargin
+from fer_gym_agents.others import a2c, dqn, sac, td3
 from fer_gym_agents.ppo import BoxPolicy, Symlog, ppo, recurrent_ppo
 from fer_gym_agents.reinforce import Reinforce, SelectorPolicy
 from fer_gym_agents.schedules import Cosine, Linear, RandomPerChunk, Replay, Static
@@ -14,6 +15,7 @@ from fer_gym_agents.search import BestStatic
 from fer_gym_agents.selectors import FeaturePolicy, bandit, sigmoid_selector
 from fer_gym_agents.shapley import KnnShapley
 from fer_gym_agents.vec_env import GymnasiumVecEnv
+from fer_gym_agents.walkers import Walker, WalkerA2C, WalkerPPO
 
 __all__ = [
     "Agreement",
@@ -41,8 +43,15 @@ __all__ = [
     "SelfConfidence",
     "Static",
     "Symlog",
+    "Walker",
+    "WalkerA2C",
+    "WalkerPPO",
+    "a2c",
     "bandit",
+    "dqn",
     "ppo",
     "recurrent_ppo",
+    "sac",
     "sigmoid_selector",
+    "td3",
 ]

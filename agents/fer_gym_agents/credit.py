@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from stable_baselines3.common.buffers import RolloutBuffer
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
+from stable_baselines3.common.type_aliases import MaybeCallback
 
 
 class SampleCredits(BaseCallback):
@@ -53,3 +54,9 @@ class SampleCredits(BaseCallback):
             buffer.rewards[start : buffer.pos, environment] = credits[:-1]
             self.locals["rewards"][environment] = credits[-1]
         return True
+
+
+def with_credits(callback: MaybeCallback) -> list[BaseCallback]:
+    """`SampleCredits`, and after it what was given to `learn`."""
+    given = callback if isinstance(callback, list) else [] if callback is None else [callback]
+    return [SampleCredits(), *(each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in given)]

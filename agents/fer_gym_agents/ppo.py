@@ -1,4 +1,4 @@
-"""PPO for RegTune-v0: Stable-Baselines3's, with a policy that acts in the units of the environment."""
+"""PPO for both tasks: Stable-Baselines3's, with a policy that acts in the units of RegTune-v0, or as a selector."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from stable_baselines3.common.distributions import DiagGaussianDistribution, Dis
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor
+
+from fer_gym_agents.walkers import WalkerPPO, minibatch, walk_settings
 
 if TYPE_CHECKING:
     from sb3_contrib import RecurrentPPO
@@ -75,7 +77,10 @@ class BoxPolicy(ActorCriticPolicy):
 
 
 def ppo(env: gym.Env[Any, Any], seed: int | None = None, blind: bool = False, **settings: Any) -> PPO:
-    """Stable-Baselines3's PPO with the paper's clip range of 0.2 and discount of 0.995, for RegTune-v0.
+    """Stable-Baselines3's PPO with the paper's clip range of 0.2 and discount of 0.995, for RegTune-v0; or a selector.
+
+    In ImageSelect-v0 it is `WalkerPPO`, which learns from the images' credits: a rollout is a walk, nothing is
+    discounted, four epochs and a small entropy bonus. What follows is about RegTune-v0.
 
     What the paper does not tell is chosen for a training of some 40 episodes: a rollout is two episodes, halved into
     minibatches of one episode's size, which are learnt from ten times over at a rate of 1e-3. (A single episode is too
@@ -96,6 +101,8 @@ def ppo(env: gym.Env[Any, Any], seed: int | None = None, blind: bool = False, **
         ValueError: if the actions are a Box without finite bounds, `use_sde` is set, or `n_steps` is missing for an
             environment that has no `chunks`.
     """
+    if env.has_wrapper_attr("num_images"):
+        return WalkerPPO(env=env, seed=seed, **_of_a_walk(env, settings, blind))
     extractor = Blind if blind else Symlog
     return PPO(env=env, seed=seed, **_with_defaults(env, settings, BoxPolicy, features_extractor_class=extractor))
 
@@ -113,12 +120,24 @@ def recurrent_ppo(env: gym.Env[Any, Any], seed: int | None = None, **settings: A
         ValueError: as `ppo`.
     """
     try:
-        from fer_gym_agents.recurrent import BoxLstmPolicy, RecurrentPPO
+        from fer_gym_agents.recurrent import BoxLstmPolicy, RecurrentPPO, WalkerRecurrentPPO
     except ImportError as error:
         raise ImportError("recurrent_ppo needs sb3-contrib: pip install 'fer-gym[agents]'") from error
+    if env.has_wrapper_attr("num_images"):
+        lstm = {"policy": "MlpLstmPolicy", "policy_kwargs": {"lstm_hidden_size": 64}}
+        return WalkerRecurrentPPO(env=env, seed=seed, **_of_a_walk(env, {**lstm, **settings}, blind=False))
     # An LSTM as wide as the layers that follow it: the library's 256 units take most of a training's time.
     keywords = _with_defaults(env, settings, BoxLstmPolicy, features_extractor_class=Symlog, lstm_hidden_size=64)
     return RecurrentPPO(env=env, seed=seed, **keywords)
+
+
+def _of_a_walk(env: gym.Env[Any, Any], settings: dict[str, Any], blind: bool) -> dict[str, Any]:
+    """The keywords of PPO on ImageSelect-v0."""
+    images = env.get_wrapper_attr("num_images")
+    defaults: dict[str, Any] = {"n_epochs": 4, "ent_coef": 0.01, "batch_size": minibatch(images)}
+    if blind:
+        defaults["policy_kwargs"] = {"features_extractor_class": Blind}
+    return walk_settings(images, {**defaults, **settings})
 
 
 def _with_defaults(

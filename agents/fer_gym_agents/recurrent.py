@@ -1,14 +1,32 @@
-"""The recurrent form of PPO's policy; importing this needs sb3-contrib."""
+"""The recurrent forms of PPO; importing this needs sb3-contrib."""
 
 from __future__ import annotations
 
+import torch
 from sb3_contrib import RecurrentPPO
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from stable_baselines3.common.distributions import Distribution
+from torch import Tensor
 
 from fer_gym_agents.ppo import BoxPolicy
+from fer_gym_agents.walkers import Walker
 
-__all__ = ["BoxLstmPolicy", "RecurrentPPO"]
+__all__ = ["BoxLstmPolicy", "RecurrentPPO", "WalkerRecurrentPPO"]
 
 
 class BoxLstmPolicy(BoxPolicy, RecurrentActorCriticPolicy):
     """`BoxPolicy` with an LSTM before the networks of actor and critic."""
+
+
+class WalkerRecurrentPPO(Walker, RecurrentPPO):
+    """RecurrentPPO on credits."""
+
+    def _distribution(self, observations: Tensor) -> Distribution:
+        policy = self.policy
+        assert isinstance(policy, RecurrentActorCriticPolicy)
+        layers, _, width = policy.lstm_hidden_state_shape
+        beginning = (torch.zeros(layers, 1, width), torch.zeros(layers, 1, width))
+        starts = torch.zeros(len(observations))
+        starts[0] = 1.0
+        distribution, _ = policy.get_distribution(observations, beginning, starts)
+        return distribution

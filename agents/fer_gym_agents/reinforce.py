@@ -12,14 +12,14 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.buffers import RolloutBuffer
-from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, PyTorchObs, Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
-from fer_gym_agents.credit import SampleCredits
+from fer_gym_agents.credit import with_credits
 
 _LAYER_NORM_EPS = 1e-5
 
@@ -252,11 +252,7 @@ class Reinforce(OnPolicyAlgorithm):
         super()._setup_model()
 
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
-        given = callback if isinstance(callback, list) else [callback]
-        callbacks = [c if isinstance(c, BaseCallback) else ConvertCallback(c) for c in given if c is not None]
-        if self.credit == "sample":
-            callbacks.insert(0, SampleCredits())
-        return super()._init_callback(callbacks, progress_bar)
+        return super()._init_callback(with_credits(callback) if self.credit == "sample" else callback, progress_bar)
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
         total_timesteps, callback = super()._setup_learn(*args, **kwargs)
