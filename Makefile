@@ -20,7 +20,7 @@ help: ## Show this help.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-6s %s\n", $$1, $$2 }' Makefile
 
 demo: $(DEMO)/installed ## Run the quick benchmark on the embedded faces, or go on with it; see results/quick.
-	$(DEMO)/bin/fer-gym benchmark --suite quick --out results/quick --resume
+	$(DEMO)/bin/fer-gym benchmark --suite quick --out results/quick --resume --workers 2
 
 test: $(DEV)/installed ## Run the tests.
 	SDL_VIDEODRIVER=dummy $(DEV)/bin/python -m pytest

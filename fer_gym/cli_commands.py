@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import functools
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +15,10 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from fer_gym import cli_data
-from fer_gym.benchmark import papers, report, runner, training
+from fer_gym.benchmark import launchers, own_suite, papers, report, runner, training
+from fer_gym.benchmark.launchers import Launcher
 from fer_gym.benchmark.suites import SUITES
-from fer_gym.benchmark.tasks import Suite
+from fer_gym.benchmark.tasks import TUNING_SEEDS, Suite
 from fer_gym.cli_data import errors
 
 app = typer.Typer(
@@ -24,23 +27,38 @@ app = typer.Typer(
 app.add_typer(cli_data.app, name="data")
 
 
+_Workers = Annotated[int, typer.Option(help="Trials side by side, each with its share of the cores.", min=1)]
+_Minutes = Annotated[float | None, typer.Option(help="What a trial may take before it counts as failed.")]
+_Launcher = Annotated[str, typer.Option(help="local, or ray: trials as tasks of Ray, which then decides how many run.")]
+_Gpus = Annotated[float, typer.Option(help="What a trial asks Ray for, such as 0.25.", min=0)]
+
+
 @app.command()
 def benchmark(
-    suite: Annotated[str, typer.Option(help=f"One of {', '.join(SUITES)}.")] = "quick",
+    suite: Annotated[str, typer.Option(help=f"One of {', '.join(SUITES)}, or a TOML file of your own.")] = "quick",
     out: Annotated[Path, typer.Option(help="Where the records and the report go.")] = Path("results"),
     root: Annotated[Path | None, typer.Option(help="The file or folder of the suite's data set.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Run only the trials that have no record yet.")] = False,
-    seeds: Annotated[str | None, typer.Option(help="Other seeds than the suite's, such as 0,1,2.")] = None,
-    workers: Annotated[int, typer.Option(help="Trials side by side, each with its share of the cores.", min=1)] = 1,
+    seeds: Annotated[
+        str | None, typer.Option(help="Other seeds than the suite's, such as 0,1,2; 'tuning': 100,101,102.")
+    ] = None,
+    workers: _Workers = 1,
+    minutes: _Minutes = None,
+    launcher: _Launcher = "local",
+    gpus: _Gpus = 0.0,
 ) -> None:
     """Compare agents: one record a trial, tables, and a report."""
     with errors():
-        if suite not in SUITES:
-            raise ValueError(f"suite: {suite!r} is unknown; use one of {', '.join(SUITES)}")
-        chosen = SUITES[suite]
+        if suite not in SUITES and not suite.endswith(".toml"):
+            raise ValueError(f"suite: {suite!r} is unknown; use one of {', '.join(SUITES)}, or a file NAME.toml")
+        chosen = SUITES[suite] if suite in SUITES else own_suite.read(Path(suite))
         if seeds is not None:
-            chosen = Suite(chosen.name, chosen.tasks, tuple(int(seed) for seed in seeds.split(",")))
-        _run(chosen, out, root, resume, workers)
+            chosen = dataclasses.replace(chosen, seeds=_seeds(seeds))
+        if root is None:
+            chosen, left_out = chosen.without_files()
+            for task in left_out:
+                print(f"fer-gym: without --root, task {task} is left out", file=sys.stderr)
+        _run(chosen, out, root, resume, _launch(launcher, workers, gpus), minutes)
 
 
 @app.command()
@@ -52,21 +70,57 @@ def reproduce(
     out: Annotated[Path | None, typer.Option(help="Where records and report go; by default results/SUITE.")] = None,
     root: Annotated[Path | None, typer.Option(help="The file or folder of FER2013.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Run only the trials that have no record yet.")] = False,
-    workers: Annotated[int, typer.Option(help="Trials side by side, each with its share of the cores.", min=1)] = 1,
+    workers: _Workers = 1,
+    minutes: _Minutes = None,
+    launcher: _Launcher = "local",
+    gpus: _Gpus = 0.0,
 ) -> None:
     """Run a paper's table again, and print what it published beside what was measured."""
     with errors():
         if table not in papers.TABLES:
             raise ValueError(f"table: {table!r} is unknown; use one of {', '.join(papers.TABLES)}")
         suite = papers.TABLES[table].suite(scale)
-        _run(suite, out or Path("results") / suite.name, root, resume, workers, chapter=report.PAPER)
+        _run(
+            suite,
+            out or Path("results") / suite.name,
+            root,
+            resume,
+            _launch(launcher, workers, gpus),
+            minutes,
+            report.PAPER,
+        )
 
 
-def _run(suite: Suite, out: Path, root: Path | None, resume: bool, workers: int, chapter: str | None = None) -> None:
+def _launch(launcher: str, workers: int, gpus: float) -> Launcher:
+    if launcher == "ray":
+        return functools.partial(launchers.on_ray, gpus=gpus)
+    if launcher != "local":
+        raise ValueError(f"launcher: {launcher!r} is unknown; use local or ray")
+    return launchers.in_turn if workers == 1 else functools.partial(launchers.side_by_side, workers=workers)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    if text == "tuning":
+        return TUNING_SEEDS
+    try:
+        return tuple(int(seed) for seed in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"seeds: {text!r} is not allowed; use whole numbers such as 0,1,2, or 'tuning'") from error
+
+
+def _run(
+    suite: Suite,
+    out: Path,
+    root: Path | None,
+    resume: bool,
+    launch: Launcher,
+    minutes: float | None,
+    chapter: str | None = None,
+) -> None:
     """Run a suite, print its tables (those of `chapter`, where one is named), and write the report."""
     data = None if root is None else str(root)
     try:
-        done, failed = runner.run(suite, out, data, resume=resume, workers=workers)
+        done, failed = runner.run(suite, out, data, resume=resume, launch=launch, minutes=minutes)
     except KeyboardInterrupt:
         print(f"\nfer-gym: stopped; the finished trials are in {out}, go on with --resume", file=sys.stderr)
         raise typer.Exit(130) from None

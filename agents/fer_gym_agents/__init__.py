@@ -2,6 +2,7 @@
 
 from fer_gym_agents.agreement import Agreement
 from fer_gym_agents.baselines import ImageVariance, KeepAll, Oracle, RandomKeep
+from fer_gym_agents.branching import Greedy, PopulationBasedTraining
 from fer_gym_agents.confidence import Cleanlab, Entropy, SelfConfidence
 from fer_gym_agents.credit import SampleCredits
 from fer_gym_agents.dvrl import Dvrl
@@ -9,9 +10,9 @@ from fer_gym_agents.margins import AreaUnderMargin
 from fer_gym_agents.others import a2c, dqn, sac, td3
 from fer_gym_agents.ppo import BoxPolicy, Symlog, ppo, recurrent_ppo
 from fer_gym_agents.reinforce import Reinforce, SelectorPolicy
-from fer_gym_agents.schedules import Cosine, Linear, RandomPerChunk, Replay, Static
+from fer_gym_agents.schedules import Cosine, Curriculum, Linear, RandomPerChunk, Replay, Schedule, Static
 from fer_gym_agents.scored import ScoredSelection
-from fer_gym_agents.search import BestStatic
+from fer_gym_agents.search import BayesStatic, BestRandomSchedule, BestStatic, Search
 from fer_gym_agents.selectors import FeaturePolicy, bandit, sigmoid_selector
 from fer_gym_agents.shapley import KnnShapley
 from fer_gym_agents.vec_env import GymnasiumVecEnv
@@ -20,25 +21,32 @@ from fer_gym_agents.walkers import Walker, WalkerA2C, WalkerPPO
 __all__ = [
     "Agreement",
     "AreaUnderMargin",
+    "BayesStatic",
+    "BestRandomSchedule",
     "BestStatic",
     "BoxPolicy",
     "Cleanlab",
     "Cosine",
+    "Curriculum",
     "Dvrl",
     "Entropy",
     "FeaturePolicy",
+    "Greedy",
     "GymnasiumVecEnv",
     "ImageVariance",
     "KeepAll",
     "KnnShapley",
     "Linear",
     "Oracle",
+    "PopulationBasedTraining",
     "RandomKeep",
     "RandomPerChunk",
     "Reinforce",
     "Replay",
     "SampleCredits",
+    "Schedule",
     "ScoredSelection",
+    "Search",
     "SelectorPolicy",
     "SelfConfidence",
     "Static",

@@ -20,8 +20,14 @@ from numpy.typing import ArrayLike, NDArray
 from fer_gym_agents.fixed import FixedAgent, batch_shape
 
 
-class _Schedule(FixedAgent):
-    """Takes row t of `schedule`, (T, *shape of an action), in step t of an episode, and its last row ever after."""
+class Schedule(FixedAgent):
+    """Takes row t of `schedule`, (T, *shape of an action), in step t of an episode, and its last row ever after.
+
+    Args:
+        env: the environment.
+        keywords: what `load` builds the agent from.
+        schedule: the actions.
+    """
 
     def __init__(self, env: gym.Env[Any, Any], keywords: dict[str, Any], schedule: NDArray[Any]) -> None:
         super().__init__(env, keywords)
@@ -52,7 +58,7 @@ class _Schedule(FixedAgent):
         return self.schedule[np.minimum(step, len(self.schedule) - 1)].copy(), step + 1
 
 
-class Static(_Schedule):
+class Static(Schedule):
     """The same action in every step; without regularisation (vanilla) where that is the low end of the box.
 
     Args:
@@ -67,12 +73,12 @@ class Static(_Schedule):
     def __init__(
         self, env: gym.Env[Any, Any], seed: int | None = None, strength: float | Sequence[float] | None = None
     ) -> None:
-        box = _box(env)
-        action = _action("strength", box.low if strength is None else strength, box)
+        box = bounded_box(env)
+        action = action_in("strength", box.low if strength is None else strength, box)
         super().__init__(env, {"strength": action.tolist()}, action[None])
 
 
-class Linear(_Schedule):
+class Linear(Schedule):
     """A straight line from one action, in the first step of an episode, to another in the last.
 
     Args:
@@ -95,10 +101,10 @@ class Linear(_Schedule):
         end: float | Sequence[float] | None = None,
         chunks: int | None = None,
     ) -> None:
-        box = _box(env)
-        first = _action("start", box.low if start is None else start, box)
-        last = _action("end", box.high if end is None else end, box)
-        chunks = _episode_length(env, chunks)
+        box = bounded_box(env)
+        first = action_in("start", box.low if start is None else start, box)
+        last = action_in("end", box.high if end is None else end, box)
+        chunks = episode_length(env, chunks)
         share = self._share_of_the_way(np.linspace(0.0, 1.0, chunks)).reshape(-1, *[1] * first.ndim)
         keywords = {"start": first.tolist(), "end": last.tolist(), "chunks": chunks}
         super().__init__(env, keywords, ((1 - share) * first + share * last).astype(box.dtype))
@@ -116,7 +122,15 @@ class Cosine(Linear):
         return (1 - np.cos(np.pi * progress)) / 2
 
 
-class Replay(_Schedule):
+class Curriculum(Linear):
+    """Curriculum dropout (Morerio et al. 2017): from `start` towards `end` as 1 - exp(-10 t / T), fast at first."""
+
+    @staticmethod
+    def _share_of_the_way(progress: NDArray[np.float64]) -> NDArray[np.float64]:
+        return 1 - np.exp(-10.0 * progress)
+
+
+class Replay(Schedule):
     """A recorded schedule, once more.
 
     Args:
@@ -138,8 +152,8 @@ class Replay(_Schedule):
         schedule: ArrayLike | str | Path,
         chunks: int | None = None,
     ) -> None:
-        box = _box(env)
-        chunks = _episode_length(env, chunks)
+        box = bounded_box(env)
+        chunks = episode_length(env, chunks)
         rows = _recorded(schedule) if isinstance(schedule, str | Path) else schedule
         try:
             actions = np.array(rows, dtype=box.dtype)
@@ -168,7 +182,7 @@ class RandomPerChunk(FixedAgent):
 
     def __init__(self, env: gym.Env[Any, Any], seed: int | None = None) -> None:
         super().__init__(env, {"seed": seed})
-        self._box = _box(env)
+        self._box = bounded_box(env)
         self._rng = np.random.default_rng(seed)
 
     def predict(
@@ -183,7 +197,12 @@ class RandomPerChunk(FixedAgent):
         return self._rng.uniform(self._box.low, self._box.high, shape).astype(self._box.dtype), None
 
 
-def _box(env: gym.Env[Any, Any]) -> Box:
+def bounded_box(env: gym.Env[Any, Any]) -> Box:
+    """The actions of `env`.
+
+    Raises:
+        ValueError: if they are no bounded Box of real numbers.
+    """
     box = env.action_space
     if not (isinstance(box, Box) and np.issubdtype(box.dtype, np.floating) and box.is_bounded()):
         raise ValueError(f"env: its actions are {box}; a schedule needs a Box of real numbers with finite bounds")
@@ -194,8 +213,12 @@ def _bounds(box: Box) -> str:
     return f"[{box.low.tolist()}, {box.high.tolist()}]"
 
 
-def _action(name: str, value: ArrayLike, box: Box) -> NDArray[Any]:
-    """`value`, a number or an action, as an action of `box`."""
+def action_in(name: str, value: ArrayLike, box: Box) -> NDArray[Any]:
+    """`value`, a number or an action, as an action of `box`.
+
+    Raises:
+        ValueError: if it is neither, or lies outside; the message begins with `name`.
+    """
     allowed = f"use a number, or an array of shape {box.shape}, in {_bounds(box)}"
     try:
         action = np.array(value, dtype=box.dtype)
@@ -208,7 +231,12 @@ def _action(name: str, value: ArrayLike, box: Box) -> NDArray[Any]:
     return action
 
 
-def _episode_length(env: gym.Env[Any, Any], chunks: int | None) -> int:
+def episode_length(env: gym.Env[Any, Any], chunks: int | None) -> int:
+    """`chunks`, or the environment's.
+
+    Raises:
+        ValueError: if it is not at least 1, or not known.
+    """
     if chunks is None:
         if not env.has_wrapper_attr("chunks"):
             raise ValueError("chunks: the environment does not tell its own; give the steps of an episode")

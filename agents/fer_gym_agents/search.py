@@ -1,4 +1,4 @@
-"""Search for the best constant action: what an adaptive agent must beat."""
+"""Searches for what is laid down beforehand: the best constant action, or the best schedule of many."""
 
 from __future__ import annotations
 
@@ -7,26 +7,99 @@ from typing import Any, Self
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from fer_gym_agents.schedules import Static
+from fer_gym_agents.schedules import Schedule, action_in, bounded_box, episode_length
 
 
-class BestStatic(Static):
-    """The constant action whose children score best on the validation split, of a grid.
+class Search(Schedule):
+    """Tries schedules on children and then repeats the one whose child scored best on the validation split.
 
-    Each round of learning trains one child under every action of the grid, all from the same seed, so the actions are
-    compared in pairs. Rounds go on while the budget lasts.
+    A subclass tries them in `_try_all`, and notes each child with `_note`.
 
     Args:
         env: RegTune-v0, or another environment with a bounded Box whose last info has `validation`.
-        seed: of the first round's children; the next rounds' are drawn from it.
-        strengths: the grid: numbers, or actions (h,); None is six, evenly over the box, its low end left out.
+        seed: of the children's seeds, and of what a subclass draws.
         score: the key of `validation` that decides.
-        strength: the answer, where it is known (`load` gives it); None begins at the box's low end.
+        schedule: the answer, (T, h), where it is known (`load` gives it); None begins at the box's low end.
+        keywords: those of the subclass, which `save` keeps.
+
+    Attributes:
+        scores: of every child that was noted, in order.
+        chunks_trained: steps taken beside those that the wrappers of `env` saw.
 
     Raises:
-        ValueError: if the actions are no bounded Box or the grid is empty or leaves it; from `learn`, if the budget
-            is less than one round.
+        ValueError: if the actions are no bounded Box; from `learn`, if the budget is less than one try.
+    """
+
+    def __init__(
+        self, env: gym.Env[Any, Any], seed: int | None, score: str, schedule: ArrayLike | None, **keywords: Any
+    ) -> None:
+        self._box = bounded_box(env)
+        rows = self._box.low[None] if schedule is None else np.array(schedule, dtype=self._box.dtype)
+        super().__init__(env, {"score": score, **keywords}, rows)
+        self.score = score
+        self.scores: list[float] = []
+        self.chunks_trained = 0
+        self._chunks = episode_length(env, None)
+        self._rng = np.random.default_rng(seed)
+
+    def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Self:
+        """Try what `total_timesteps` steps of training pay for, and settle for the best."""
+        tries, cost = total_timesteps // self._cost, self._cost
+        if not tries:
+            raise ValueError(f"total_timesteps: {total_timesteps} is less than one try, {cost} steps; give more")
+        self.scores = []
+        self._try_all(tries)
+        self._keywords["schedule"] = self.schedule.tolist()
+        return self
+
+    @property
+    def _cost(self) -> int:
+        """The steps of one try."""
+        return self._chunks
+
+    def _try_all(self, tries: int) -> None:
+        raise NotImplementedError
+
+    def _note(self, schedule: NDArray[Any], score: float) -> None:
+        """What a child was trained under, (T, h), and how it scored."""
+        if score > max(self.scores, default=-np.inf):
+            self.schedule = schedule.copy()
+        self.scores.append(score)
+
+    def _train(self, schedule: NDArray[Any], child: int) -> float:
+        """Train a child under a schedule, (T, h), as the environment's wrappers see it; its score."""
+        self.env.reset(seed=child)
+        over, step = False, 0
+        while not over:
+            _, _, over, _, info = self.env.step(schedule[min(step, len(schedule) - 1)])
+            step += 1
+        return float(info["validation"][self.score])
+
+    def _child(self) -> int:
+        """The seed of a new child."""
+        return int(self._rng.integers(2**31))
+
+
+class BestStatic(Search):
+    """The constant action whose children score best on the validation split, of a grid.
+
+    Each try trains one child under every action of the grid, all from the same seed, so the actions are compared in
+    pairs; the one with the best mean over the tries is taken.
+
+    Args:
+        env: as `Search`.
+        seed: of the children.
+        strengths: the grid: numbers, or actions (h,); None is six, evenly over the box, its low end left out.
+        score: the key of `validation` that decides.
+        schedule: the answer, where it is known.
+
+    Attributes:
+        candidates: the grid, each action as a schedule of one row, (1, h).
+
+    Raises:
+        ValueError: as `Search`, and if the grid is empty or leaves the box.
     """
 
     def __init__(
@@ -35,40 +108,97 @@ class BestStatic(Static):
         seed: int | None = None,
         strengths: Sequence[float] | Sequence[Sequence[float]] | None = None,
         score: str = "macro_f1",
-        strength: float | Sequence[float] | None = None,
+        schedule: ArrayLike | None = None,
     ) -> None:
-        super().__init__(env, seed, strength)
-        box = env.action_space
-        assert isinstance(box, gym.spaces.Box)
+        super().__init__(env, seed, score, schedule)
+        box = self._box
         if strengths is None:
             strengths = [(box.low + share * (box.high - box.low)).tolist() for share in np.linspace(0, 1, 7)[1:]]
         if not len(strengths):
             raise ValueError("strengths: the grid is empty; give at least one action")
-        self.candidates = [Static(env, strength=candidate) for candidate in strengths]
-        self.score = score
-        self._rng = np.random.default_rng(seed)
-        #: (rounds, size of the grid): the score of each child.
-        self.scores: list[list[float]] = []
+        self.candidates = [action_in("strengths", strength, box)[None] for strength in strengths]
 
-    def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Self:
-        """Train children for at most `total_timesteps` steps, and settle for the best action."""
-        chunks: int = self.env.get_wrapper_attr("chunks")
-        rounds = total_timesteps // (chunks * len(self.candidates))
-        if not rounds:
-            raise ValueError(
-                f"total_timesteps: {total_timesteps} is less than a child for each of the {len(self.candidates)} "
-                f"actions, {chunks * len(self.candidates)}; give more, or a smaller grid"
-            )
-        for child in self._rng.integers(2**31, size=rounds).tolist():
-            self.scores.append([self._score_of(candidate, child) for candidate in self.candidates])
-        best = self.candidates[int(np.mean(self.scores, axis=0).argmax())]
-        self.schedule = best.schedule
-        self._keywords = {"strength": best.schedule[0].tolist()}
-        return self
+    @property
+    def _cost(self) -> int:
+        return self._chunks * len(self.candidates)
 
-    def _score_of(self, candidate: Static, child: int) -> float:
-        observation, _ = self.env.reset(seed=child)
-        over = False
-        while not over:
-            observation, _, over, _, info = self.env.step(candidate.predict(observation)[0])
-        return float(info["validation"][self.score])
+    def _try_all(self, tries: int) -> None:
+        children = [self._child() for _ in range(tries)]
+        scores = [[self._train(candidate, child) for candidate in self.candidates] for child in children]
+        self.scores = [score for of_try in scores for score in of_try]
+        self.schedule = self.candidates[int(np.mean(scores, axis=0).argmax())]
+
+
+class BestRandomSchedule(Search):
+    """The best of schedules drawn at random, a strength for each chunk: what one finds without watching anything.
+
+    Every child is another one, so a lucky child's schedule may win; it is held to account by fresh children later.
+
+    Args:
+        env: as `Search`.
+        seed: of the draws.
+        score: the key of `validation` that decides.
+        schedule: the answer, where it is known.
+
+    Raises:
+        ValueError: as `Search`.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        seed: int | None = None,
+        score: str = "macro_f1",
+        schedule: ArrayLike | None = None,
+    ) -> None:
+        super().__init__(env, seed, score, schedule)
+
+    def _try_all(self, tries: int) -> None:
+        for _ in range(tries):
+            shape = (self._chunks, *self._box.shape)
+            schedule = self._rng.uniform(self._box.low, self._box.high, shape).astype(self._box.dtype)
+            self._note(schedule, self._train(schedule, self._child()))
+
+
+class BayesStatic(Search):
+    """Bayesian optimisation of a constant action, which Hong's paper discusses and does not run: Optuna's TPE.
+
+    Args:
+        env: as `Search`.
+        seed: of the sampler and of the children.
+        score: the key of `validation` that is maximised.
+        schedule: the answer, where it is known.
+
+    Raises:
+        ImportError: if Optuna is not installed.
+        ValueError: as `Search`.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        seed: int | None = None,
+        score: str = "macro_f1",
+        schedule: ArrayLike | None = None,
+    ) -> None:
+        super().__init__(env, seed, score, schedule)
+        try:
+            import optuna
+        except ImportError as error:
+            raise ImportError("bayes_static needs Optuna: pip install 'fer-gym[benchmark]'") from error
+        self._optuna = optuna
+        self._seed = seed
+
+    def _try_all(self, tries: int) -> None:
+        self._optuna.logging.set_verbosity(self._optuna.logging.WARNING)
+        study = self._optuna.create_study(
+            direction="maximize", sampler=self._optuna.samplers.TPESampler(seed=self._seed)
+        )
+        bounds = list(zip(self._box.low.tolist(), self._box.high.tolist(), strict=True))
+        for _ in range(tries):
+            trial = study.ask()
+            action = [trial.suggest_float(f"strength {place}", *pair) for place, pair in enumerate(bounds)]
+            schedule = np.array([action], dtype=self._box.dtype)
+            score = self._train(schedule, self._child())
+            study.tell(trial, score)
+            self._note(schedule, score)

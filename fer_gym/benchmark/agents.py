@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Protocol
 
 import gymnasium as gym
 
+from fer_gym.benchmark import records
+
 GROUP = "fer_gym.agents"
+#: Beside `records/`, where a benchmark keeps what has learnt.
+FOLDER = "agents"
 
 
 class Agent(Protocol):
@@ -24,6 +30,39 @@ class Agent(Protocol):
 
     def save(self, path: Any) -> Any:
         """Write the agent to a file."""
+
+
+def save(agent: Agent, path: Path) -> dict[str, str]:
+    """Write an agent to a file; what a record needs to tell so that `load` finds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    agent.save(path)
+    kind = type(agent)
+    return {"class": f"{kind.__module__}:{kind.__qualname__}", "file": path.name}
+
+
+def load(record: Path, env: gym.Env[Any, Any]) -> Agent:
+    """The agent of a benchmark's trial, as it was when it had learnt.
+
+    What an algorithm of Stable-Baselines3 has saved is read by its own `load`, which executes what the file says: do
+    not load the results of someone you do not trust.
+
+    Args:
+        record: the trial's file in `records/`.
+        env: an environment like the one that it learnt in.
+
+    Raises:
+        ValueError: if the record tells of no agent, or its class cannot be found.
+    """
+    told = records.read(record).get("saved_agent")
+    if not isinstance(told, dict) or not {"class", "file"} <= told.keys():
+        raise ValueError(f"{record}: it tells of no saved agent")
+    module, _, name = str(told["class"]).partition(":")
+    try:
+        kind = functools.reduce(getattr, name.split("."), importlib.import_module(module))
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{record}: its agent's class {told['class']!r} is not there ({error})") from error
+    agent: Agent = kind.load(record.parent.parent / FOLDER / str(told["file"]), env=env)
+    return agent
 
 
 def names() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from fer_gym.benchmark.tasks import Arm
-from fer_gym.training import Dni
+from fer_gym.training import Dni, Periodic
 
 #: The reading of RLPS that learns what Table 5 shows, chosen on the synthetic faces and on FER2013 seeds from 100 on:
 #: an image is worth what it says of its label beyond the prior, less the price c of keeping it. An image worth nothing
@@ -51,6 +51,23 @@ SELECTION_BASELINES = (
     Arm("REINFORCE without the mean", "bandit", {"ent_coef": 0.06}),
 )
 
+_PPO = Arm("PPO", "ppo")
+
+#: The baselines, and the other way to learn.
+SELECTORS = (*SELECTION_BASELINES, _PPO)
+
+#: Learners of ImageSelect-v0 by algorithm. DQN, which RLPS calls unsuitable, sees no credit but the walk's reward.
+RL_SELECTORS = (
+    KEEP_ALL,
+    REINFORCE,
+    RANDOM,
+    Arm("A2C", "a2c"),
+    _PPO,
+    Arm("PPO, blind", "ppo", {"blind": True}),
+    Arm("RecurrentPPO", "recurrent_ppo"),
+    Arm("DQN", "dqn"),
+)
+
 # What an agent of RegTune-v0 regularises: the dropout, or the noise at DNI's sites.
 _DROPOUT = {"regularizers": {"dropout": (0.0, 0.8)}}
 _NOISE = {"regularizers": {"feature_noise": (0.0, 1.0)}}
@@ -89,3 +106,36 @@ def tuners(network: str) -> tuple[Arm, ...]:
         Arm("RD paid val_f1_change", "ppo", env={**_DROPOUT, **_VAL_F1}),
         Arm("RD, blind, paid val_f1_change", "ppo", {"blind": True}, {**_DROPOUT, **_VAL_F1}),
     )
+
+
+# The regulariser of these is the environment's own, the dropout.
+_CONSTANT = (Arm("vanilla", "static"), Arm("best static", "best_static"), Arm("random", "random_per_chunk"))
+
+#: What an adaptive agent of RegTune-v0 must be held against, every search with a learner's budget.
+SCHEDULERS = (
+    *_CONSTANT,
+    Arm("strong dropout (0.8)", "static", {"strength": 0.8}),
+    Arm("linear up", "linear"),
+    Arm("linear down", "linear", {"start": 0.8, "end": 0.0}),
+    Arm("cosine", "cosine"),
+    Arm("curriculum", "curriculum", {"end": 0.5}),
+    Arm("best random schedule", "best_random_schedule"),
+    Arm("Bayesian optimisation", "bayes_static"),
+    Arm("greedy", "greedy"),
+    Arm("PBT", "pbt"),
+    Arm("DNI (reconstruction)", "static", env={"network": Dni("small")}),
+    Arm("periodic noise", "static", env={"network": Periodic("small")}),
+    Arm("PPO", "ppo"),
+    Arm("PPO, blind", "ppo", {"blind": True}),
+)
+
+#: Learners of RegTune-v0 by algorithm.
+RL_SCHEDULERS = (
+    *_CONSTANT,
+    Arm("PPO", "ppo"),
+    Arm("PPO, blind", "ppo", {"blind": True}),
+    Arm("A2C", "a2c"),
+    Arm("RecurrentPPO", "recurrent_ppo"),
+    Arm("SAC", "sac"),
+    Arm("TD3", "td3"),
+)

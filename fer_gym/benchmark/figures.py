@@ -3,112 +3,29 @@
 from __future__ import annotations
 
 import ast
-import io
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from PIL import Image
 
+from fer_gym.benchmark.drawing import (
+    COLOURS,
+    DASHES,
+    Picture,
+    Style,
+    draw_lines,
+    filled,
+    legend_of,
+    mean_of,
+    panel,
+    styles,
+)
 from fer_gym.benchmark.records import Record
 from fer_gym.benchmark.results import TaskResults, value
 from fer_gym.benchmark.statistics import interquartile_mean, rank_correlation
 from fer_gym.benchmark.tables import MAIN_SCORE, TEST_SCORES
-from fer_gym.data import Splits
-from fer_gym.data.splits import NOISE_NAMES
-
-# Okabe and Ito's colours, which the colour-blind can tell apart, without their yellow, which is faint on white.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-# The arms after the seventh have the same colours, with other lines and points.
-_DASHES = ("", "6 3", "2 2")
-_MARKERS = ("o", "s", "^")
-_RC: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text stays text: a third of the size, and sharp
-    "svg.hashsalt": "fer-gym",  # the same records give the same file
-    "font.family": "sans-serif",
-    "font.size": 8.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-}
-_FACES = 14
-_LARGEST_SIDE = 96
-
-
-@dataclass(frozen=True)
-class Style:
-    """How an arm is drawn, the same in every panel of a task.
-
-    Attributes:
-        colour: as HTML writes it.
-        dash: of a line, as SVG writes it.
-        marker: of a point, as Matplotlib writes it; "" draws none.
-    """
-
-    colour: str
-    dash: str
-    marker: str
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One drawing: an SVG, and what it shows in words for who cannot see it."""
-
-    svg: bytes
-    alt: str
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Panels with one caption.
-
-    Attributes:
-        title: what they show.
-        caption: how to read them.
-        panels: at least one.
-        legend: what a line or a point stands for, if it needs to be told.
-    """
-
-    title: str
-    caption: str
-    panels: tuple[Panel, ...]
-    legend: tuple[tuple[str, Style], ...] = ()
-
-
-@dataclass(frozen=True)
-class Face:
-    """A training image and what a selector makes of it."""
-
-    png: bytes
-    score: str
-    label: str
-    kind: str
-
-
-@dataclass(frozen=True)
-class Faces:
-    """The images at either end of a selector's ranking (Fig. 5 of RLPS)."""
-
-    title: str
-    caption: str
-    groups: tuple[tuple[str, tuple[Face, ...]], ...]
-
-
-def styles(task: TaskResults) -> dict[str, Style]:
-    """How each arm is drawn."""
-    made = {}
-    for place, arm in enumerate(task.arms):
-        again, colour = divmod(place, len(_COLOURS))
-        again %= len(_DASHES)
-        made[arm] = Style(_COLOURS[colour], _DASHES[again], _MARKERS[again])
-    return made
 
 
 def intervals(task: TaskResults) -> Picture:
@@ -134,7 +51,7 @@ def intervals(task: TaskResults) -> Picture:
 
         words = ", ".join(f"{arm} {interquartile_mean([values])}" for arm, values in drawn.items())
         size = (4.4, 0.9 + 0.3 * len(arms))
-        panels.append(_panel(draw, f"test {TEST_SCORES[key]}", words, "", "", size))
+        panels.append(panel(draw, f"test {TEST_SCORES[key]}", words, "", "", size))
     caption = "Point: interquartile mean; bar: 95 % bootstrap interval; ticks below it: the seeds."
     return Picture("Test scores with intervals", caption, tuple(panels))
 
@@ -187,11 +104,11 @@ def return_against_score(task: TaskResults) -> Picture | None:
 
         words = ", ".join(f"{arm} {mean[0]:z.3f} and {mean[1]:z.3f}" for arm, mean in means.items())
         alt = f"{name} and {score_name}: {words}"
-        panels.append(_panel(draw, told, alt, name, score_name, (4.2, 3.1)))
+        panels.append(panel(draw, told, alt, name, score_name, (4.2, 3.1)))
     if not panels:
         return None
     caption = "Large points: an arm's mean; small ones: its seeds. A reward that can be trusted rises to the right. "
-    return Picture(f"Return against {score_name}", caption + " ".join(sentences), tuple(panels), _legend(task))
+    return Picture(f"Return against {score_name}", caption + " ".join(sentences), tuple(panels), legend_of(task))
 
 
 def learning_curves(task: TaskResults) -> Picture | None:
@@ -223,21 +140,55 @@ def learning_curves(task: TaskResults) -> Picture | None:
         lines = {arm: rows for arm, rows in lines.items() if any(number is not None for row in rows for number in row)}
         if not lines:
             continue
-        arrays = {arm: _filled(rows) for arm, rows in lines.items()}
+        arrays = {arm: filled(rows) for arm, rows in lines.items()}
 
         def draw(axis: Axes, arrays: dict[str, NDArray[np.float64]] = arrays, name: str = name) -> None:
             for arm, rows in arrays.items():
-                _draw_lines(axis, rows, styles(task)[arm])
+                draw_lines(axis, rows, styles(task)[arm])
             if name == "keep ratio":
                 axis.set_ylim(0, 1.02)
 
-        words = ", ".join(f"{arm} from {_mean(rows)[0]:z.3f} to {_mean(rows)[-1]:z.3f}" for arm, rows in arrays.items())
-        panels.append(_panel(draw, name, f"{name} by episode: {words}", "episode", ""))
+        words = ", ".join(
+            f"{arm} from {mean_of(rows)[0]:z.3f} to {mean_of(rows)[-1]:z.3f}" for arm, rows in arrays.items()
+        )
+        panels.append(panel(draw, name, f"{name} by episode: {words}", "episode", ""))
     if not panels:
         return None
     learners = [arm for arm, by_seed in task.arms.items() if any(record["episodes"] for record in by_seed.values())]
     caption += " Thick: mean over the seeds; thin: each seed."
     return Picture("Learning curves", caption, tuple(panels), tuple((arm, styles(task)[arm]) for arm in learners))
+
+
+def removal_curves(task: TaskResults) -> Picture | None:
+    """Test score against the share of the images removed, those ranked lowest first; nothing if none were."""
+    lines: dict[str, dict[float, list[float]]] = {}
+    for arm, by_seed in task.arms.items():
+        for record in by_seed.values():
+            for point in record.get("removal", ()):
+                score = value(point, "test", MAIN_SCORE)
+                if score is not None:
+                    lines.setdefault(arm, {}).setdefault(point["removed"], []).append(score)
+    if not lines:
+        return None
+
+    def draw(axis: Axes) -> None:
+        for arm, points in lines.items():
+            look = styles(task)[arm]
+            dashes = tuple(float(length) for length in look.dash.split())
+            shares, scores = zip(*sorted((share, np.mean(scores)) for share, scores in points.items()), strict=True)
+            axis.plot(shares, scores, look.marker, color=look.colour, linestyle=(0, dashes) if dashes else "solid")
+
+    words = "; ".join(
+        f"{arm} " + ", ".join(f"{np.mean(scores):.3f} without {share:.0%}" for share, scores in sorted(points.items()))
+        for arm, points in lines.items()
+    )
+    score_name = f"test {TEST_SCORES[MAIN_SCORE]}"
+    drawn = panel(draw, "", f"{score_name}: {words}", "share removed", score_name, (4.6, 3.2))
+    caption = (
+        "A network trained from scratch without the images that the arm ranks lowest; means over the seeds. Equal "
+    )
+    caption += "ranks are drawn, so an arm that ranks nothing removes at random."
+    return Picture("Removal curves", caption, (drawn,), tuple((arm, styles(task)[arm]) for arm in lines))
 
 
 def schedules(task: TaskResults) -> Picture | None:
@@ -252,21 +203,23 @@ def schedules(task: TaskResults) -> Picture | None:
         numbered = [f"strength {place + 1}" for place in shape] if len(shape) > 1 else ["strength"]
         names = [name.replace("_", " ") for name in bounds] if len(bounds) == len(shape) else numbered
         rows = {
-            name: _filled([[step[place] for step in child["schedule"]] for child in children])
+            name: filled([[step[place] for step in child["schedule"]] for child in children])
             for place, name in enumerate(names)
         }
         top = max([*bounds.values(), _highest(*rows.values())])
 
         def draw(axis: Axes, rows: dict[str, NDArray[np.float64]] = rows, top: float = top) -> None:
             for place, (name, lines) in enumerate(rows.items()):
-                _draw_lines(axis, lines, Style(_COLOURS[place % len(_COLOURS)], "", ""), name)
+                draw_lines(axis, lines, Style(COLOURS[place % len(COLOURS)], "", ""), name)
             axis.set_ylim(-0.03 * top, 1.05 * top)
             if len(rows) > 1:
                 axis.legend(fontsize=7)
 
-        words = ", ".join(f"{name} from {_mean(each)[0]:.3f} to {_mean(each)[-1]:.3f}" for name, each in rows.items())
+        words = ", ".join(
+            f"{name} from {mean_of(each)[0]:.3f} to {mean_of(each)[-1]:.3f}" for name, each in rows.items()
+        )
         label = names[0] if len(names) == 1 else "strength"
-        panels.append(_panel(draw, arm, f"{arm}: {words}", "chunk", label, (2.9, 2.1)))
+        panels.append(panel(draw, arm, f"{arm}: {words}", "chunk", label, (2.9, 2.1)))
     if not panels:
         return None
     caption = "The first child of each seed (thin) and their mean (thick)."
@@ -280,72 +233,26 @@ def losses(task: TaskResults) -> Picture | None:
         children = [_first_child(record) for record in by_seed.values()]
         both = [[child[key] for child in children if child.get(key)] for key in ("train_losses", "val_losses")]
         if all(both):
-            by_arm[arm] = [_filled(rows) for rows in both]
+            by_arm[arm] = [filled(rows) for rows in both]
     if not by_arm:
         return None
     top = _highest(*(rows for both in by_arm.values() for rows in both))
-    legend = (("training", Style(_COLOURS[0], "", "")), ("validation", Style(_COLOURS[1], _DASHES[1], "")))
+    legend = (("training", Style(COLOURS[0], "", "")), ("validation", Style(COLOURS[1], DASHES[1], "")))
     panels = []
     for arm, (train, validation) in by_arm.items():
 
         def draw(axis: Axes, train: NDArray[np.float64] = train, validation: NDArray[np.float64] = validation) -> None:
             for rows, (_, look) in zip((train, validation), legend, strict=True):
-                _draw_lines(axis, rows, look)
+                draw_lines(axis, rows, look)
             axis.set_ylim(0, 1.05 * top)
 
-        ends = f"training {_mean(train)[-1]:.3f}, validation {_mean(validation)[-1]:.3f}"
-        panels.append(_panel(draw, arm, f"{arm}, losses of the last chunk: {ends}", "chunk", "loss", (2.9, 2.1)))
+        ends = f"training {mean_of(train)[-1]:.3f}, validation {mean_of(validation)[-1]:.3f}"
+        panels.append(panel(draw, arm, f"{arm}, losses of the last chunk: {ends}", "chunk", "loss", (2.9, 2.1)))
     caption = (
         "The first child of each seed (thin) and their mean (thick). The training loss is taken in the training "
         "forward passes, with the regulariser at work."
     )
     return Picture("Training and validation loss", caption, tuple(panels), legend)
-
-
-def ranking(record: Record) -> tuple[str, NDArray[np.float64]] | None:
-    """What an agent ranks the images by, high for those it keeps; nothing if all it has is a decision for each."""
-    selection = record.get("selection")
-    for key, name in (("image_score", "score"), ("keep_probability", "keep probability")):
-        scores = selection.get(key) if isinstance(selection, dict) else None
-        if scores and len(set(scores)) > 2:
-            return name, np.array(scores, dtype=np.float64)
-    return None
-
-
-def extreme_faces(record: Record, name: str, scores: NDArray[np.float64], splits: Splits) -> Faces:
-    """The images that a selector would rather retain and rather remove than any other.
-
-    Args:
-        record: of a task on ImageSelect-v0.
-        name: of the `scores`, as `ranking` gives both.
-        scores: of the images, as the record orders them.
-        splits: the record's data.
-
-    Raises:
-        ValueError: if they are not.
-    """
-    train = splits.train
-    index = np.array(record["selection"]["sample_index"])
-    if len(index) != len(train) or index.max() >= len(train):
-        raise ValueError(f"the record has {len(index):,} images, the data {len(train):,}")
-    order = np.argsort(-scores, kind="stable")
-
-    def face(place: int) -> Face:
-        image = index[place]
-        kind = "" if train.noise is None else NOISE_NAMES[train.noise[image]].partition(" or")[0]
-        label = splits.classes[train.labels[image]]
-        return Face(_png(train.pixels[image]), f"{scores[place]:z.3f}", label, kind)
-
-    caption = f"Training images with their {name} and the label given"
-    return Faces(
-        f"{record['arm']}, seed {record['seed']}",
-        caption
-        + ("." if train.noise is None else ", and what was done to them, which no agent but an oracle is told."),
-        (
-            (f"Highest {name}", tuple(map(face, order[:_FACES]))),
-            (f"Lowest {name}", tuple(map(face, order[::-1][:_FACES]))),
-        ),
-    )
 
 
 def _is_paid(task: TaskResults, *keys: str) -> bool:
@@ -389,56 +296,6 @@ def _point_out(axis: Axes, point: NDArray[np.float64], text: str, *, above: bool
     )
 
 
-def _draw_lines(axis: Axes, rows: NDArray[np.float64], look: Style, name: str | None = None) -> None:
-    """A thin line for each row and a thick one for their mean, from 1 on."""
-    dashes = tuple(float(length) for length in look.dash.split())
-    line: dict[str, Any] = {"color": look.colour, "linestyle": (0, dashes) if dashes else "solid"}
-    places = np.arange(1, rows.shape[1] + 1)
-    if len(rows) > 1:
-        axis.plot(places, rows.T, linewidth=0.7, alpha=0.4, **line)
-    axis.plot(places, _mean(rows), linewidth=1.8, marker="." if rows.shape[1] < 20 else "", label=name, **line)
-    axis.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
-
-
-def _panel(
-    draw: Callable[[Axes], None],
-    title: str,
-    alt: str,
-    x_label: str,
-    y_label: str,
-    size: tuple[float, float] = (3.4, 2.6),
-) -> Panel:
-    """Draw one panel of so many inches."""
-    buffer = io.BytesIO()
-    with matplotlib.rc_context(_RC):
-        figure = Figure(figsize=size, layout="constrained")
-        axis = figure.subplots()
-        draw(axis)
-        axis.set_title(title, fontsize=9)
-        axis.set_xlabel(x_label)
-        axis.set_ylabel(y_label)
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return Panel(buffer.getvalue(), alt)
-
-
-def _legend(task: TaskResults) -> tuple[tuple[str, Style], ...]:
-    return tuple((arm, style) for arm, style in styles(task).items() if task.arms[arm])
-
-
-def _filled(rows: Iterable[Sequence[float | None]]) -> NDArray[np.float64]:
-    """Rows of one length: what an episode that ended early does not have is NaN, and so is what is no number."""
-    lists = [[np.nan if number is None else number for number in row] for row in rows]
-    longest = max(map(len, lists))
-    return np.array([row + [np.nan] * (longest - len(row)) for row in lists], dtype=np.float64)
-
-
-def _mean(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of those rows that got so far; NaN where none did."""
-    counts = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
-    means: NDArray[np.float64] = np.where(np.isnan(rows).all(axis=0), np.nan, np.nansum(rows, axis=0) / counts)
-    return means
-
-
 def _highest(*rows: NDArray[np.float64]) -> float:
     """The top of an axis from 0 on."""
     return max((float(number) for each in rows for number in each.flat if number > 0), default=1.0)
@@ -461,12 +318,3 @@ def _regularizers(record: Record) -> dict[str, float]:
         return {str(name): float(bounds[1]) for name, bounds in ast.literal_eval(text).items()}
     except (ValueError, SyntaxError, TypeError, AttributeError, IndexError):
         return {}  # regularisers of one's own
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    """An image (C, H, W), no larger than it is shown."""
-    image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(np.moveaxis(pixels, 0, -1)))
-    image.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()

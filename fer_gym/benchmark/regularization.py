@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
-from fer_gym.benchmark import agents
+from fer_gym.benchmark import agents, confusion, gradcam
 from fer_gym.benchmark.episodes import EpisodeLog
 from fer_gym.benchmark.tasks import Arm, RegTuneTask
 from fer_gym.envs import RegTuneEnv
+from fer_gym.training import metrics
 
 # The children that count are none of those that the agent learnt from, and the same for every arm of a seed.
 _FIRST_CHILD = 1_000_000
@@ -24,6 +26,7 @@ def run(
     settings: dict[str, Any],
     root: str | None,
     note: Callable[[dict[str, Any]], None],
+    keep: Path | None = None,
 ) -> dict[str, Any]:
     """Run a trial.
 
@@ -34,6 +37,7 @@ def run(
         settings: the arm's, completed.
         root: where the task's data set is.
         note: is called with a row for each episode.
+        keep: where the agent is saved when it has learnt.
 
     Returns:
         What the record holds besides its name: `episodes`, those the agent learnt from; `children`, those that count,
@@ -44,12 +48,19 @@ def run(
     assert isinstance(base, RegTuneEnv)
     agent = agents.make(arm.agent, env, seed, settings)
     agent.learn(task.episodes * base.chunks)
+    saved = {} if keep is None else {"saved_agent": agents.save(agent, keep)}
     learnt = list(env.rows)
     children = []
     for child in range(task.children):
         _live(agent, env, _FIRST_CHILD + task.children * seed + child)
-        children.append({**env.rows[-1], "test": base.evaluate("test")})
-    steps_learnt = sum(len(row["schedule"]) for row in learnt) * base.chunk_size
+        matrix = base.confusion("test")
+        row = {**env.rows[-1], "test": metrics.scores(matrix)}
+        if not child:  # the report shows one
+            row["confusion"] = confusion.counted(matrix, base.splits.classes)
+            row["looked_at"] = gradcam.looked_at(base.trainer)
+        children.append(row)
+    # An agent that branches children tells what the log does not see.
+    chunks_learnt = sum(len(row["schedule"]) for row in learnt) + getattr(agent, "chunks_trained", 0)
     env.close()
     return {
         "episodes": learnt,
@@ -61,8 +72,12 @@ def run(
             "train_f1": _mean(children, "train_f1"),
             "test": {key: float(np.mean([child["test"][key] for child in children])) for key in children[0]["test"]},
             "mean_strength": float(np.mean([np.mean(child["schedule"]) for child in children])),
-            "gradient_steps": {"learning": steps_learnt, "each child": base.chunks * base.chunk_size},
+            "gradient_steps": {
+                "learning": chunks_learnt * base.chunk_size,
+                "each child": base.chunks * base.chunk_size,
+            },
         },
+        **saved,
     }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import base64
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.resources import files as resources
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Any
 import jinja2
 
 from fer_gym import data
-from fer_gym.benchmark import figures, papers, results, tables
-from fer_gym.benchmark.figures import Faces, Picture
+from fer_gym.benchmark import confusion, faces, figures, gradcam, papers, results, tables
+from fer_gym.benchmark.drawing import Picture
+from fer_gym.benchmark.faces import Faces
 from fer_gym.benchmark.records import Record
 from fer_gym.benchmark.results import Results, TaskResults, value
 from fer_gym.benchmark.tables import Table
+from fer_gym.data import Splits
 
 #: The chapter of a paper's table.
 PAPER = "The paper's table"
@@ -143,9 +146,19 @@ def _sections(task: TaskResults, root: str | None, unshown: list[str]) -> tuple[
         Section("Test scores", tuple(tables.of_scores(task)), _there(figures.intervals(task))),
         Section(f"Against {task.first}", tuple(tables.of_differences(task))),
         Section("Return and score", pictures=_there(figures.return_against_score(task))),
-        Section("Images kept", (*tables.of_kept(task), *tables.of_rankings(task)), faces=_faces(task, root, unshown)),
+        Section(
+            "Images kept",
+            (*tables.of_kept(task), *tables.of_rankings(task)),
+            _there(figures.removal_curves(task)),
+            _ranked_faces(task, root, unshown),
+        ),
         Section("Learning", pictures=_there(figures.learning_curves(task))),
-        Section("Children", pictures=_there(figures.schedules(task), figures.losses(task))),
+        Section("Confusion", pictures=_there(confusion.pictures(task))),
+        Section(
+            "Children",
+            pictures=_there(figures.schedules(task), figures.losses(task)),
+            faces=_networks_faces(task, root, unshown),
+        ),
         Section("What was run", (*tables.of_settings(task), *tables.of_cost(task))),
     )
     return tuple(section for section in made if section)
@@ -155,27 +168,44 @@ def _there(*pictures: Picture | None) -> tuple[Picture, ...]:
     return tuple(picture for picture in pictures if picture is not None and picture.panels)
 
 
-def _faces(task: TaskResults, root: str | None, unshown: list[str]) -> tuple[Faces, ...]:
+def _ranked_faces(task: TaskResults, root: str | None, unshown: list[str]) -> tuple[Faces, ...]:
     """Of each arm that ranks images, under its first seed; what stands in the way goes to `unshown`."""
     made = []
     for record in (next(iter(by_seed.values())) for by_seed in task.arms.values() if by_seed):
-        ranking = figures.ranking(record)
-        if ranking is None:
-            continue
-        name = f"{task.name}, {record['arm']}, seed {record['seed']}"
-        try:
-            keywords = _data_keywords(record)
-            embedded = keywords["name"] == "synthetic"
-            if not embedded and root is None:
-                unshown.append(f"{name}: the faces need the data set, give --root")
-                continue
-            splits = data.load(**keywords, root=None if embedded else root)
-            made.append(figures.extreme_faces(record, *ranking, splits))
-        except data.DatasetError:
-            raise
-        except ValueError as error:
-            unshown.append(f"{name}: the faces cannot be shown ({error})")
-    return tuple(made)
+        ranking = faces.ranking(record)
+        if ranking is not None:
+            name = f"{task.name}, {record['arm']}, seed {record['seed']}"
+            shown = functools.partial(faces.at_either_end, record, *ranking)
+            made.append(_of_data(record, root, name, shown, unshown))
+    return tuple(each for each in made if each is not None)
+
+
+def _networks_faces(task: TaskResults, root: str | None, unshown: list[str]) -> tuple[Faces, ...]:
+    """Where the networks of the first seed look."""
+    record = next((record for record in task if gradcam.is_told(record)), None)
+    if record is None:
+        return ()
+    shown = functools.partial(gradcam.faces, task, seed=record["seed"])
+    made = _of_data(record, root, f"{task.name}, where networks look", shown, unshown)
+    return () if made is None else (made,)
+
+
+def _of_data(
+    record: Record, root: str | None, name: str, shown: Callable[[Splits], Faces], unshown: list[str]
+) -> Faces | None:
+    """What is shown of a record's data; what stands in the way goes to `unshown`."""
+    try:
+        keywords = _data_keywords(record)
+        embedded = keywords["name"] == "synthetic"
+        if not embedded and root is None:
+            unshown.append(f"{name}: the faces need the data set, give --root")
+            return None
+        return shown(data.load(**keywords, root=None if embedded else root))
+    except data.DatasetError:
+        raise
+    except ValueError as error:
+        unshown.append(f"{name}: the faces cannot be shown ({error})")
+        return None
 
 
 def _data_keywords(record: Record) -> dict[str, Any]:

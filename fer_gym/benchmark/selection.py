@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_gym.benchmark import agents, detection
+from fer_gym.benchmark import agents, confusion, detection
 from fer_gym.benchmark.episodes import EpisodeLog
 from fer_gym.benchmark.tasks import Arm, SelectionTask
 from fer_gym.data.splits import DOUBTED, FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED, Split, Splits
 from fer_gym.envs import ImageSelectEnv
-from fer_gym.training import Trainer
+from fer_gym.training import Trainer, metrics
 
 #: Kinds of image: the rows of RLPS's Table 5, then those of wrong labels. "full" is an image without noise.
 KINDS = {"full": UNTOUCHED, "half": HALF_FACE, "none": NONE_FACE, "flipped": FLIPPED, "doubted": DOUBTED}
@@ -27,6 +28,7 @@ def run(
     settings: dict[str, Any],
     root: str | None,
     note: Callable[[dict[str, Any]], None],
+    keep: Path | None = None,
 ) -> dict[str, Any]:
     """Run a trial.
 
@@ -37,6 +39,7 @@ def run(
         settings: the arm's, completed.
         root: where the task's data set is.
         note: is called with a row for each episode that the agent learns from.
+        keep: where the agent is saved when it has learnt.
 
     Returns:
         What the record holds besides its name: `episodes`, `selection` (per image, in walk order) and `scores`.
@@ -47,16 +50,17 @@ def run(
     env.reset(seed=seed)
     agent = agents.make(arm.agent, env, seed, settings)
     agent.learn(task.episodes * base.num_images)
+    saved = {} if keep is None else {"saved_agent": agents.save(agent, keep)}
     selection = _select(agent, env)
-    trainer = Trainer(base.splits, base.settings)
-    trainer.initialise(seed)
-    trainer.train_epochs(np.sort(selection["sample_index"][selection["retained"]]), task.retrain_epochs)
+    kept = selection["sample_index"][selection["retained"]]
+    matrix = _retrained(base, kept, task.retrain_epochs, seed)
     train = base.splits.train
+    removal = [_removed(base, selection, share, task.retrain_epochs, seed) for share in task.removal]
     scores = {
         "keep_ratio": float(selection["retained"].mean()),
         "keep_ratio_by_class": _by_class(base.splits, selection),
-        "test": trainer.evaluate("test"),
-        **_cost(task, base, env.rows, getattr(agent, "training_cost", {}), int(selection["retained"].sum())),
+        "test": metrics.scores(matrix),
+        **_cost(task, base, env.rows, getattr(agent, "training_cost", {}), len(kept)),
     }
     if train.noise is not None:
         scores |= _against_the_truth(train, selection, base.outputs.probabilities)
@@ -68,7 +72,28 @@ def run(
     }
     if "image_score" in selection:
         per_image["image_score"] = selection["image_score"].tolist()
-    return {"episodes": env.rows, "selection": per_image, "scores": scores}
+    shown = confusion.counted(matrix, base.splits.classes)
+    result = {"episodes": env.rows, "selection": per_image, "scores": scores, "confusion": shown, **saved}
+    return {**result, "removal": removal} if removal else result
+
+
+def _retrained(base: ImageSelectEnv, kept: NDArray[np.int64], epochs: int, seed: int) -> NDArray[np.int64]:
+    """The confusion matrix, on the test images, of a network trained from scratch on the images kept."""
+    trainer = Trainer(base.splits, base.settings)
+    trainer.initialise(seed)
+    trainer.train_epochs(np.sort(kept), epochs)
+    return trainer.confusion("test")
+
+
+def _removed(
+    base: ImageSelectEnv, selection: dict[str, NDArray[Any]], share: float, epochs: int, seed: int
+) -> dict[str, Any]:
+    """The test scores of a network trained without the share of the images that the arm ranks lowest."""
+    ranking = selection.get("image_score", selection["keep_probability"])
+    # A coin decides between equals, so an arm that ranks nothing removes at random.
+    order = np.lexsort((np.random.default_rng(seed).random(len(ranking)), ranking))
+    kept = selection["sample_index"][order[round(share * len(ranking)) :]]
+    return {"removed": share, "test": metrics.scores(_retrained(base, kept, epochs, seed))}
 
 
 def _select(agent: agents.Agent, env: gym.Env[Any, Any]) -> dict[str, NDArray[Any]]:
@@ -108,12 +133,14 @@ def _cost(
     """
     images, held_out, size = base.num_images, len(base.splits.val), base.settings.batch_size
     retained = [round(row["keep_ratio"] * images) for row in rows]
+    without = [images - round(share * images) for share in task.removal]
     # By part: the images that each epoch trains on, and what has been evaluated.
     epochs = {
         "pretraining": [images] * base.pretrain_epochs,
         "episodes": retained * base.epochs_per_episode,
         "own networks": [],
         "final network": [kept] * task.retrain_epochs,
+        **({"removal curve": without * task.retrain_epochs} if without else {}),
     }
     cost = {
         "images_trained": {part: sum(each) for part, each in epochs.items()},
@@ -123,6 +150,7 @@ def _cost(
             "episodes": (images + held_out) * (sum(map(bool, retained)) if base.epochs_per_episode else 0),
             "own networks": 0,
             "final network": len(base.splits.test),
+            **({"removal curve": len(without) * len(base.splits.test)} if without else {}),
         },
     }
     for name, of_parts in cost.items():

@@ -37,6 +37,7 @@ class SelectionTask:
         env: the environment's keywords. `data_seed` is not among them: it is the trial's seed.
         episodes: what a learner may use.
         retrain_epochs: epochs of the network that is trained from scratch on the selection, for the test scores.
+        removal: shares of the images; for each, a network is trained without those that the arm ranks lowest.
     """
 
     name: str
@@ -44,6 +45,7 @@ class SelectionTask:
     env: Mapping[str, Any]
     episodes: int
     retrain_epochs: int
+    removal: tuple[float, ...] = ()
 
     env_id: ClassVar[str] = "ImageSelect-v0"
 
@@ -72,6 +74,12 @@ class RegTuneTask:
 Task = SelectionTask | RegTuneTask
 
 
+#: Where settings are chosen. No suite reports on them.
+TUNING_SEEDS = (100, 101, 102)
+
+_EMBEDDED = "synthetic"
+
+
 @dataclass(frozen=True)
 class Suite:
     """Every task's arms under every seed. Seed k fixes split, noise, initial weights and batch order."""
@@ -79,3 +87,11 @@ class Suite:
     name: str
     tasks: tuple[Task, ...]
     seeds: tuple[int, ...]
+
+    def without_files(self) -> tuple[Suite, list[str]]:
+        """What of it needs no files, and the names of the other tasks; all of it if every task needs some."""
+        embedded = tuple(task for task in self.tasks if task.env.get("dataset", _EMBEDDED) == _EMBEDDED)
+        if not embedded:
+            return self, []
+        left_out = [task.name for task in self.tasks if task not in embedded]
+        return Suite(self.name, embedded, self.seeds), left_out

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fer_gym.envs.checks import check_choice
 from fer_gym.training import Trainer
+from fer_gym.training.metrics import scores
 
 ObsType = TypeVar("ObsType")
 ActType = TypeVar("ActType")
@@ -44,6 +45,15 @@ class Training:
             raise ResetNeeded("there is no state before the first reset: call reset()")
         return self._trainer
 
+    @property
+    def trainer(self) -> Trainer:
+        """The network as it is, with its optimiser and data.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        return self._begun()
+
     def evaluate(self, split: str) -> dict[str, float]:
         """Score the network as it is on a whole split: `accuracy`, `average_accuracy`, `macro_f1`, `macro_f1_of_means`.
 
@@ -54,8 +64,20 @@ class Training:
             ValueError: for another split.
             gymnasium.error.ResetNeeded: before the first reset.
         """
+        return scores(self.confusion(split))
+
+    def confusion(self, split: str) -> NDArray[np.int64]:
+        """The confusion matrix, int64 (C, C), of a whole split: row i counts the images of class i by prediction.
+
+        Args:
+            split: "val" or "test".
+
+        Raises:
+            ValueError: for another split.
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
         check_choice("split", split, ("val", "test"))
-        return self._begun().evaluate(split)
+        return self._begun().confusion(split)
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

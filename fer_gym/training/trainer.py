@@ -369,6 +369,10 @@ class Trainer:
         hidden = hidden.nan_to_num(0.0, 0.0, 0.0)
         return Outputs(hidden.cpu().numpy(), logits.softmax(dim=1).cpu().numpy())
 
+    def images(self, split: str, indices: NDArray[np.int64]) -> Tensor:
+        """Some images as the network sees them: float32, (n, C, H, W), on the device."""
+        return self._standardise(self._images[split].batch(torch.from_numpy(indices))[0])
+
     def confusion(self, split: str) -> NDArray[np.int64]:
         """The confusion matrix (C, C) of "train", "val" or "test" against the labels given."""
         predictions = torch.cat([logits.argmax(dim=1) for logits in self._evaluation_pass(split, self.network)])

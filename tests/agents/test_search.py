@@ -42,7 +42,7 @@ def test_it_settles_for_the_best_of_the_grid(tmp_path: Any) -> None:
     env = Toy()
     agent = BestStatic(env, seed=0, strengths=[0.1, 0.45, 0.9])
     agent.learn(20)  # two rounds of three children of three chunks
-    assert np.shape(agent.scores) == (2, 3)
+    assert len(agent.scores) == 2 * 3
     assert len(env.children) == 6
     assert len(set(env.children)) == 2
     assert env.children[:3] == [env.children[0]] * 3
@@ -56,14 +56,14 @@ def test_it_settles_for_the_best_of_the_grid(tmp_path: Any) -> None:
 def test_the_score_is_of_ones_choice_and_the_grid_the_box() -> None:
     agent = BestStatic(Toy(), seed=0, score="accuracy").learn(18)
     assert agent.predict(np.zeros(2, np.float32))[0] == pytest.approx([0.9])
-    grid = [candidate.schedule[0, 0] for candidate in agent.candidates]
+    grid = [candidate[0, 0] for candidate in agent.candidates]
     assert grid == pytest.approx([0.15, 0.3, 0.45, 0.6, 0.75, 0.9])
 
 
 def test_what_is_not_allowed() -> None:
     with pytest.raises(ValueError, match=r"^strengths: the grid is empty"):
         BestStatic(Toy(), strengths=[])
-    with pytest.raises(ValueError, match=r"^strength: 2.0 is not allowed"):
+    with pytest.raises(ValueError, match=r"^strengths: 2.0 is not allowed"):
         BestStatic(Toy(), strengths=[2.0])
-    with pytest.raises(ValueError, match=r"^total_timesteps: 8 is less than a child for each of the 3 actions, 9"):
+    with pytest.raises(ValueError, match=r"^total_timesteps: 8 is less than one try, 9 steps; give more"):
         BestStatic(Toy(), strengths=[0.1, 0.2, 0.3]).learn(8)

@@ -14,7 +14,9 @@ TASK = RegTuneTask("tiny", (), {"dataset": tiny_data.splits(30), **SMALL}, episo
 def run(agent: str, env: dict | None = None, seed: int = 5, **settings) -> dict:
     rows: list = []
     result = regularization.run(TASK, Arm(agent, agent, env=env or {}), seed, settings, None, rows.append)
-    assert rows == result["episodes"] + [{k: v for k, v in row.items() if k != "test"} for row in result["children"]]
+    assert rows == result["episodes"] + [
+        {k: v for k, v in row.items() if k not in ("test", "confusion", "looked_at")} for row in result["children"]
+    ]
     return result
 
 
@@ -32,6 +34,20 @@ def test_a_learners_budget_is_counted():
     result = run("ppo")
     assert len(result["episodes"]) == 4
     assert result["scores"]["gradient_steps"] == {"learning": 4 * 12, "each child": 12}
+
+
+def test_a_searchs_branches_are_counted():
+    result = run("greedy", strengths=(0.0, 0.5))
+    assert result["episodes"] == []
+    assert result["scores"]["gradient_steps"]["learning"] == 2 * 2 * 12  # two children of two branches a chunk
+
+
+def test_a_childs_confusion_matrix_gives_its_scores():
+    first, second = run("static")["children"]
+    matrix = np.array(first["confusion"]["counts"])
+    assert matrix.shape == (len(first["confusion"]["classes"]),) * 2
+    assert np.trace(matrix) / matrix.sum() == first["test"]["accuracy"]
+    assert "confusion" not in second
 
 
 def test_both_returns_are_told_whatever_was_paid():
@@ -67,4 +83,11 @@ def test_a_report_of_it(tmp_path):
     assert [row[0] for row in scores.rows] == ["random_per_chunk", "static"]
     assert tables.of_differences(task)[0].title == "Differences to random_per_chunk"
     titles = [section.title for section in report.make(tmp_path).chapters["tiny"]]
-    assert titles == ["Test scores", "Against random_per_chunk", "Return and score", "Children", "What was run"]
+    assert titles == [
+        "Test scores",
+        "Against random_per_chunk",
+        "Return and score",
+        "Confusion",
+        "Children",
+        "What was run",
+    ]

@@ -9,7 +9,7 @@ import small_records
 import tiny_data
 
 from fer_gym import data
-from fer_gym.benchmark import figures, report, results
+from fer_gym.benchmark import confusion, faces, figures, report, results
 from fer_gym.data import DatasetError
 
 
@@ -167,20 +167,20 @@ def test_faces_of_the_embedded_data(tmp_path: Path):
 
 def test_an_agents_own_scores_rank_before_its_decisions():
     record = {"selection": {"keep_probability": [0.0, 1.0, 1.0], "image_score": [-1.5, 0.2, 0.1]}}
-    name, scores = figures.ranking(record)
+    name, scores = faces.ranking(record)
     assert name == "score"
     assert scores.tolist() == [-1.5, 0.2, 0.1]
-    assert figures.ranking({"selection": {"keep_probability": [0.0, 1.0, 1.0]}}) is None
-    assert figures.ranking({}) is None
+    assert faces.ranking({"selection": {"keep_probability": [0.0, 1.0, 1.0]}}) is None
+    assert faces.ranking({}) is None
 
 
 def test_faces_in_colour_without_noise():
     splits = tiny_data.splits(6, channels=3)
     record = _with_selection(small_records.selection("learner", 0, 0.7), 6)
-    faces = figures.extreme_faces(record, *figures.ranking(record), splits)
-    assert faces.groups[0][1][0].kind == ""
+    shown = faces.at_either_end(record, *faces.ranking(record), splits)
+    assert shown.groups[0][1][0].kind == ""
     with pytest.raises(ValueError, match="the record has 6 images, the data 9"):
-        figures.extreme_faces(record, *figures.ranking(record), tiny_data.splits(9))
+        faces.at_either_end(record, *faces.ranking(record), tiny_data.splits(9))
 
 
 @pytest.mark.parametrize(
@@ -214,3 +214,39 @@ def test_a_record_with_little_in_it_makes_a_report(tmp_path: Path):
     made = report.make(small_records.write(tmp_path, bare))
     assert re.search(r"\| a \| 1 of 1 \|", report.markdown(made))
     assert "Suite s" in report.html(made)
+
+
+def test_confusion_matrices_of_all_seeds_together(tmp_path: Path):
+    counts = {0: [[3, 1], [0, 4]], 1: [[1, 3], [2, 2]]}
+    trials = [
+        small_records.selection("keep all", seed, 0.5, confusion={"classes": ["sad", "happy"], "counts": matrix})
+        for seed, matrix in counts.items()
+    ]
+    small_records.write(tmp_path, *trials, small_records.selection("random", 0, 0.4))
+    (walk,) = results.read(tmp_path).tasks
+    picture = confusion.pictures(walk)
+    assert picture is not None
+    (panel,) = picture.panels  # random has no matrix
+    assert panel.alt == "keep all, share recognised: sad 0.50, happy 0.75"
+    shares = re.findall(r">(\d+)</text>", panel.svg.decode())
+    assert shares == ["50", "50", "25", "75"]
+    children = [{"confusion": {"classes": ["sad", "happy"], "counts": [[1, 0], [0, 1]]}}, {}]
+    tuned = {**small_records.tuning("vanilla", 0, 0.5, 0.1), "children": children}
+    small_records.write(tmp_path / "other", tuned)
+    (run,) = results.read(tmp_path / "other").tasks
+    of_first_child = confusion.pictures(run)
+    assert of_first_child is not None
+    assert "sad 1.00, happy 1.00" in of_first_child.panels[0].alt
+
+
+def test_removal_curves_are_means_over_the_seeds(tmp_path: Path):
+    def points(*scores: float) -> list[dict]:
+        return [{"removed": 0.1 * (place + 1), "test": {"macro_f1": f1}} for place, f1 in enumerate(scores)]
+
+    trials = [small_records.selection("learner", seed, 0.5, removal=points(0.5 + seed / 10, 0.4)) for seed in (0, 1)]
+    small_records.write(tmp_path, *trials, small_records.selection("keep all", 0, 0.4))
+    (walk,) = results.read(tmp_path).tasks
+    picture = figures.removal_curves(walk)
+    assert picture is not None
+    assert "learner 0.550 without 10%, 0.400 without 20%" in picture.panels[0].alt
+    assert [name for name, _ in picture.legend] == ["learner"]

@@ -1,17 +1,23 @@
+import functools
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import gymnasium as gym
 import pytest
 import small_records
 import tiny_data
 import torch
 
-from fer_gym.benchmark import records, results, runner, selection
-from fer_gym.benchmark.tasks import Arm, SelectionTask, Suite
+from fer_gym.benchmark import agents, launchers, records, results, runner, selection
+from fer_gym.benchmark.tasks import Arm, RegTuneTask, SelectionTask, Suite
+from fer_gym_agents import Reinforce
 
 ARMS = (Arm("keep all", "keep_all"), Arm("learner", "reinforce"), Arm("random", "random", keep_ratio_of="learner"))
 SUITE = Suite("test", (SelectionTask("walk", ARMS, {"noise": "faces"}, episodes=1, retrain_epochs=1),), seeds=(0, 1))
+
+SIDE_BY_SIDE = functools.partial(launchers.side_by_side, workers=2)
 
 
 def _scores(accuracy: float, keep_ratio: float) -> dict:
@@ -24,7 +30,7 @@ def trials(monkeypatch) -> list:
     """Trials that cost nothing: what was run, with which settings."""
     ran = []
 
-    def run(task, arm, seed, settings, root, note):
+    def run(task, arm, seed, settings, root, note, keep):
         ran.append((arm.name, seed, settings))
         note({"reward": 1.0, "mean_reward": 0.1, "keep_ratio": 0.5, "validation": {"accuracy": 0.5}})
         keep_ratio = {"keep all": 1.0, "learner": 0.6 + seed / 10}.get(arm.name, settings.get("keep_ratio"))
@@ -121,10 +127,10 @@ def test_another_suites_records_are_not_added_to(trials, tmp_path: Path):
 def test_a_trial_that_fails_costs_itself_and_its_followers(trials, tmp_path: Path, monkeypatch):
     run = selection.run
 
-    def fail(task, arm, seed, settings, root, note):
+    def fail(task, arm, seed, settings, root, note, keep):
         if (arm.name, seed) == ("learner", 0):
             raise RuntimeError("a bug\nof the agent")
-        return run(task, arm, seed, settings, root, note)
+        return run(task, arm, seed, settings, root, note, keep)
 
     monkeypatch.setattr(selection, "run", fail)
     done, failed = runner.run(SUITE, tmp_path, None, resume=False)
@@ -151,7 +157,7 @@ def test_side_by_side_is_the_same(tmp_path: Path):
         alone, failed_alone = runner.run(suite, tmp_path / "alone", None, resume=False)
     finally:
         torch.set_num_threads(threads)
-    beside, failed = runner.run(suite, tmp_path / "beside", None, resume=False, workers=2)
+    beside, failed = runner.run(suite, tmp_path / "beside", None, resume=False, launch=SIDE_BY_SIDE)
     without = ("seconds", "machine")
     assert [{k: v for k, v in r.items() if k not in without} for r in beside] == [
         {k: v for k, v in r.items() if k not in without} for r in alone
@@ -159,3 +165,78 @@ def test_side_by_side_is_the_same(tmp_path: Path):
     assert failed == failed_alone
     assert [(r["arm"], r["seed"]) for r in beside] == [("one", 0), ("other", 0), ("one", 1), ("other", 1)]
     assert all("'no_such_module:Agent' cannot be loaded" in reason for reason in failed.values())
+
+
+@pytest.mark.parametrize("launch", [launchers.in_turn, SIDE_BY_SIDE], ids=["in turn", "side by side"])
+def test_an_agent_that_hangs_or_errs_costs_its_own_trial(launch, tmp_path: Path):
+    arms = tuple(Arm(name, f"hanging:{name}") for name in ("Asleep", "Busy", "WrongAction"))
+    env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}
+    hang, err = (Suite("test", (SelectionTask("walk", some, env, 1, 1),), seeds=(0,)) for some in (arms[:2], arms[2:]))
+    done, failed = runner.run(hang, tmp_path, None, resume=False, launch=launch, minutes=0.02)
+    assert done == []
+    assert failed == dict.fromkeys(
+        ("walk, Asleep, seed 0", "walk, Busy, seed 0"), "TimeoutError: it took longer than 0.02 minutes"
+    )
+    done, failed = runner.run(err, tmp_path, None, resume=False, launch=launch)
+    assert done == []
+    assert "'retain'" in failed["walk, WrongAction, seed 0"]
+
+
+def test_a_record_is_enough_to_have_the_agent_again(tmp_path: Path):
+    splits = tiny_data.splits(30)
+    walk = {"dataset": splits, "pretrain_epochs": 0, "precision": "fp32"}
+    run = {"dataset": splits, "chunks": 3, "chunk_size": 2, "val_batches": 2, "batch_size": 4, "precision": "fp32"}
+    learner = Arm("learner", "reinforce", {"pretrain_episodes": 0})
+    tuners = (Arm("ppo", "ppo"), Arm("best", "best_static", {"strengths": (0.1, 0.5)}))
+    tasks = (SelectionTask("walk", (learner,), walk, 1, 1), RegTuneTask("run", tuners, run, 2, 1))
+    done, failed = runner.run(Suite("test", tasks, seeds=(3,)), tmp_path, None, resume=False)
+    assert failed == {}
+    for record in done:
+        path = records.path_of(tmp_path, record["task"], record["arm"], 3)
+        if record["task"] == "walk":
+            env = gym.make("ImageSelect-v0", **walk)
+            agent = agents.load(path, env)
+            assert isinstance(agent, Reinforce)
+            continue
+        env = gym.make("RegTune-v0", **run, data_seed=3)
+        agent = agents.load(path, env)
+        # The agent again, the same child again: the same strengths.
+        observation, _ = env.reset(seed=1_000_000 + 3)
+        state, schedule, over = None, [], False
+        while not over:
+            action, state = agent.predict(observation, state=state, deterministic=True)
+            observation, _, over, _, info = env.step(action)
+            schedule.append(list(info["hyperparameters"].values()))
+        assert schedule == record["children"][0]["schedule"]
+
+
+def test_a_record_without_its_agent_says_so(trials, tmp_path: Path):
+    runner.run(SUITE, tmp_path, None, resume=False)
+    path = records.path_of(tmp_path, "walk", "learner", 0)
+    with pytest.raises(ValueError, match=r"learner__0\.json: it tells of no saved agent"):
+        agents.load(path, gym.Env())
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "saved_agent": {"class": "nowhere:Agent", "file": "x"}}))
+    with pytest.raises(ValueError, match="its agent's class 'nowhere:Agent' is not there"):
+        agents.load(path, gym.Env())
+
+
+def test_ray_runs_the_same_trials(tmp_path: Path):
+    pytest.importorskip("ray")
+    arms = (Arm("one", "random", {"keep_ratio": 0.5}), Arm("other", "random", keep_ratio_of="one"))
+    broken = Arm("broken", "no_such_module:Agent")
+    env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}
+    suite = Suite("test", (SelectionTask("walk", (*arms, broken), env, 1, 1),), seeds=(0,))
+    alone, failed_alone = runner.run(suite, tmp_path / "alone", None, resume=False, launch=SIDE_BY_SIDE)
+    done, failed = runner.run(suite, tmp_path / "ray", None, resume=False, launch=launchers.on_ray)
+    without = ("seconds", "machine")
+    assert [{k: v for k, v in record.items() if k not in without} for record in done] == [
+        {k: v for k, v in record.items() if k not in without} for record in alone
+    ]
+    assert failed == failed_alone
+
+
+def test_without_ray_the_extra_is_named(monkeypatch, tmp_path: Path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ValueError, match=r"launcher: 'ray' needs pip install 'fer-gym\[ray\]'"):
+        runner.run(SUITE, tmp_path, None, resume=False, launch=launchers.on_ray)

@@ -47,6 +47,10 @@ def test_keep_all_is_the_plain_network():
     trainer.initialise(5)
     trainer.train_epochs(np.arange(60), 3)
     assert result["scores"]["test"] == trainer.evaluate("test")
+    assert result["confusion"] == {
+        "classes": list(TASK.env["dataset"].classes),
+        "counts": trainer.confusion("test").tolist(),
+    }
     assert result["scores"]["keep_ratio"] == 1.0
     assert result["scores"]["share_kept"] == {"full": 1.0, "half": 1.0, "none": 1.0}
     assert result["scores"]["auroc_none_face"]["agent"] == 0.5
@@ -172,8 +176,8 @@ def test_every_baseline_runs_and_never_sees_the_test_split(arm, monkeypatch):
     settings = {**arm.settings, **({"keep_ratio": 0.7} if arm.keep_ratio_of else {})}
     task = dataclasses.replace(TASK, retrain_epochs=1)
     result = json.loads(json.dumps(selection.run(task, arm, 5, settings, None, lambda row: None)))
-    # Once, in the end, by the runner: `evaluate` and the `confusion` beneath it.
-    assert [place for place, split in enumerate(read) if split == "test"] == [len(read) - 2, len(read) - 1]
+    # Once, in the end, by the runner.
+    assert [place for place, split in enumerate(read) if split == "test"] == [len(read) - 1]
     assert 0.0 <= result["scores"]["keep_ratio"] <= 1.0
     assert 0.0 <= result["scores"]["auroc_any_noise"]["agent"] <= 1.0
     if arm.keep_ratio_of and arm.agent != "random":
@@ -185,3 +189,22 @@ def test_the_baselines_follow_arms_that_come_before_them():
     assert len(set(names)) == len(names)
     for place, arm in enumerate(SELECTION_BASELINES):
         assert arm.keep_ratio_of is None or arm.keep_ratio_of in names[:place]
+
+
+def test_a_removal_curve_trains_without_what_is_ranked_lowest():
+    splits = TASK.env["dataset"]
+    task = dataclasses.replace(TASK, removal=(0.25, 0.5), retrain_epochs=2)
+    result = selection.run(task, Arm("image variance", "image_variance"), 5, {"keep_ratio": 0.9}, None, print)
+    variance = splits.train.pixels.reshape(60, -1).var(axis=1)
+    lowest_first = np.lexsort((np.arange(60), variance))
+    assert len(set(variance)) == 60  # no coin decides
+    for point, share in zip(result["removal"], (0.25, 0.5), strict=True):
+        trainer = Trainer(splits, TrainerSettings(learning_rate=0.01, precision="fp32"))
+        trainer.initialise(5)
+        trainer.train_epochs(np.sort(lowest_first[round(share * 60) :]), 2)
+        assert point == {"removed": share, "test": trainer.evaluate("test")}
+    scores = result["scores"]
+    assert scores["images_trained"]["removal curve"] == 2 * (45 + 30)
+    assert scores["gradient_steps"]["removal curve"] == 2 * 2
+    assert scores["images_evaluated"]["removal curve"] == 2 * 30
+    assert "removal" not in _run("keep_all")[0]

@@ -1,0 +1,151 @@
+"""A trial: one task, arm and seed, and how it is run."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fer_gym.benchmark import agents, records, regularization, selection
+from fer_gym.benchmark.tasks import Arm, SelectionTask, Task
+
+_VERSIONS = ("fer-gym", "torch", "gymnasium", "numpy")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One task, arm and seed."""
+
+    task: Task
+    arm: Arm
+    seed: int
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What a record calls it."""
+        return self.task.name, self.arm.name, self.seed
+
+    def __str__(self) -> str:
+        return f"{self.task.name}, {self.arm.name}, seed {self.seed}"
+
+
+Records = dict[tuple[str, str, int], dict[str, Any]]
+
+
+def is_ready(trial: Trial, done: Records) -> bool:
+    """Whether the arm whose keep ratio it takes has a record."""
+    return trial.arm.keep_ratio_of is None or _followed(trial) in done
+
+
+def _followed(trial: Trial) -> tuple[str, str, int]:
+    assert trial.arm.keep_ratio_of is not None
+    return trial.task.name, trial.arm.keep_ratio_of, trial.seed
+
+
+def completed(trial: Trial, done: Records) -> dict[str, Any]:
+    """The arm's settings, with the keep ratio of the arm that it follows."""
+    if trial.arm.keep_ratio_of is None:
+        return dict(trial.arm.settings)
+    return {**trial.arm.settings, "keep_ratio": done[_followed(trial)]["scores"]["keep_ratio"]}
+
+
+def settings_in_words(trial: Trial, settings: dict[str, Any]) -> dict[str, Any]:
+    """All that decides a trial's outcome besides its seed, as JSON knows it."""
+    task, arm = trial.task, trial.arm
+    budget = {f.name: getattr(task, f.name) for f in dataclasses.fields(task) if f.name not in ("name", "arms", "env")}
+    if not budget.get("removal", True):
+        del budget["removal"]  # the first records do not have it
+    return {
+        "env": {key: repr(value) for key, value in {**task.env, **arm.env}.items()},
+        "agent": arm.agent,
+        "agent_settings": {key: repr(value) for key, value in settings.items()},
+        **budget,
+    }
+
+
+def run_trial(
+    suite: str,
+    trial: Trial,
+    settings: dict[str, Any],
+    *,
+    folder: Path,
+    root: str | None,
+    minutes: float | None,
+    note: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """Run a trial; what its record holds.
+
+    Args:
+        suite: its suite's name.
+        trial: what to run.
+        settings: the arm's, completed.
+        folder: the benchmark's, where the agent is saved.
+        root: where the task's data set is.
+        minutes: what it may take.
+        note: is called with a row for each episode.
+
+    Raises:
+        TimeoutError: if it takes longer.
+        Exception: whatever the agent raises.
+    """
+    start = time.monotonic()
+    task, arm, seed = trial.task, trial.arm, trial.seed
+    keep = folder / agents.FOLDER / records.path_of(folder, *trial.key).with_suffix(".agent").name
+    with _stopped_after(minutes):
+        if isinstance(task, SelectionTask):
+            result = selection.run(task, arm, seed, settings, root, note, keep)
+        else:
+            result = regularization.run(task, arm, seed, settings, root, note, keep)
+    return {
+        "suite": suite,
+        "task": task.name,
+        "arm": arm.name,
+        "seed": seed,
+        "settings": settings_in_words(trial, settings),
+        "versions": {name: version(name) for name in _VERSIONS},
+        "machine": {"processor": _processor(), "threads": torch.get_num_threads()},
+        "seconds": round(time.monotonic() - start, 1),
+        **result,
+    }
+
+
+@contextmanager
+def _stopped_after(minutes: float | None) -> Iterator[None]:
+    """Raise TimeoutError in what takes longer, even in a loop without end or a sleep.
+
+    A worker runs its trials in its main thread, which is where the alarm goes off. Windows has no such alarm.
+    """
+    if minutes is None:
+        yield
+        return
+
+    def expire(*_: object) -> None:
+        raise TimeoutError(f"it took longer than {minutes:g} minutes")
+
+    before = signal.signal(signal.SIGALRM, expire)
+    # Again and again: where it goes off in a destructor or a callback, Python swallows what it raises.
+    signal.setitimer(signal.ITIMER_REAL, 60.0 * minutes, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _processor() -> str:
+    """The processor's name where Linux tells it, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

@@ -1,0 +1,22 @@
+"""Agents for `module:Name` that never come to an end."""
+
+import time
+from typing import Any
+
+from fer_gym_agents import KeepAll
+
+
+class Asleep(KeepAll):
+    def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Any:
+        time.sleep(3600)
+
+
+class Busy(KeepAll):
+    def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Any:
+        while True:
+            pass
+
+
+class WrongAction(KeepAll):
+    def predict(self, *_: Any, **__: Any) -> Any:
+        return "retain", None
