@@ -8,6 +8,7 @@ from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
+from fer_gym.benchmark.suites import SUITES
 from fer_gym.benchmark.tasks import Arm, RegTuneTask, SelectionTask, Suite, Task
 
 _TASKS: dict[str, type[SelectionTask] | type[RegTuneTask]] = {
@@ -38,6 +39,8 @@ def _suite(content: dict[str, Any], name: str) -> Suite:
     suite = _built(Suite, {"name": name, **content}, "the suite")
     if not (suite.seeds and all(type(seed) is int and seed >= 0 for seed in suite.seeds)):
         raise ValueError(f"seeds: {list(suite.seeds)!r} is not allowed; use whole numbers such as [0, 1, 2]")
+    if suite.name in SUITES:
+        raise ValueError(f"name: {suite.name!r} is a suite of the package; use another")
     tasks = tuple(_task(table, f"tasks[{place}]") for place, table in enumerate(_tables(suite.tasks, "tasks")))
     _refuse_twice([task.name for task in tasks], "tasks")
     return Suite(suite.name, tasks, tuple(suite.seeds))

@@ -186,11 +186,13 @@ class Trainer:
         self._strengths: Tensor | None = None
         if strengths is not None:
             self._regularizers, self._strengths = strengths.build(self.device, 255.0 * self._inverse_std)
-        # What a user's network or regulariser does on the host, a recorded step would not do again.
-        ours = isinstance(settings.network, str) and all(
+        # A user's network is built anew for each run, and a user's regulariser attached to each; what they do on the
+        # host, a recorded step would not do again.
+        self._all_ours = isinstance(settings.network, str) and all(
             type(regularizer) in REGULARIZERS.values() for regularizer in self._regularizers
         )
-        self._recorded: dict[str, Recorded] | None = {} if ours and graphs_are_wanted(self.device) else None
+        wanted = self._all_ours and graphs_are_wanted(self.device)
+        self._recorded: dict[str, Recorded] | None = {} if wanted else None
         self.initialise(0)
         features.check_logits(self.network, splits.image_shape, len(splits.classes))
 
@@ -199,7 +201,7 @@ class Trainer:
         sequence = np.random.SeedSequence(seed)
         weights, order, noise, validation = (int(s) for s in sequence.generate_state(4, np.uint32))
         network = _build(self.settings.factory, self.splits, weights)
-        if hasattr(self, "network") and isinstance(self.settings.network, str):
+        if hasattr(self, "network") and self._all_ours:
             # In place: a recorded step keeps to the tensors that it was recorded with.
             self.network.load_state_dict(network.state_dict())
             optimizers.rewind(self._optimizer)

@@ -256,3 +256,21 @@ def test_a_users_dropout_is_a_site_and_otherwise_stays() -> None:
         for made in (regulated, not_regulated)
     ]
     assert rates == [[0.5], [0.4]]
+
+
+def test_an_own_regularizer_is_given_every_new_network() -> None:
+    """One that remembers where the weights began must not remember those of the run before."""
+
+    class Beginning(Regularizer):
+        name = "beginning"
+
+        def attach(self, network: nn.Module) -> None:
+            self.weights = [parameter.detach().clone() for parameter in network.parameters()]
+
+    made = trainer({Beginning(): (0.0, 1.0)})
+    for seed in (1, 2):
+        made.train_batches(2)
+        made.initialise(seed)
+        (regularizer,) = made._regularizers
+        assert isinstance(regularizer, Beginning)
+        assert equal(regularizer.weights, list(made.network.parameters()))
