@@ -126,7 +126,7 @@ def of_paper(paper: PaperTable, scale: str, task: TaskResults) -> Table:
         nothing = [NOTHING] * len(published)
         others = [arm for arm in task.arms if arm not in shown]
         rows += [(f"({arm})", *nothing, *(_measured(task, arm, each) for each in paper.measures)) for arm in others]
-    seeds = len(task.seeds)
+    seeds = len({seed for row in paper.rows for seed in task.arms.get(row.arm.name, {})})
     note = (
         f"Scale {scale}; measured: mean over {seeds} {'seed' if seeds == 1 else 'seeds'} ± half of Student's 95 % "
         f"interval; rows in brackets are not the paper's. Not as in the paper: {'; '.join(paper.differs[scale])}."
