@@ -21,7 +21,7 @@ from fer_gym_agents.fixed import FixedAgent, batch_shape
 
 
 class Schedule(FixedAgent):
-    """Takes row t of `schedule`, (T, *shape of an action), in step t of an episode, and its last row ever after.
+    """Takes row t of `schedule`, an action in each, in step t of an episode, and its last row ever after.
 
     Args:
         env: the environment.
