@@ -22,9 +22,10 @@ class _Branching(Search):
     """A search that steps the environment beneath the wrappers, whose log must not take branches for episodes."""
 
     def __init__(
-        self, env: gym.Env[Any, Any], seed: int | None, score: str, schedule: ArrayLike | None, **keywords: Any
+        self, env: gym.Env[Any, Any], seed: int | None, score: str, schedule: ArrayLike | None, keywords: dict[str, Any]
     ) -> None:
-        super().__init__(env, seed, score, schedule, **keywords)
+        super().__init__(env, seed, score, schedule)
+        self._keywords |= keywords
         base = env.unwrapped
         if not isinstance(base, RegTuneEnv):
             raise ValueError(f"env: {type(base).__name__} is no RegTune-v0, whose children this agent branches")
@@ -61,7 +62,7 @@ class Greedy(_Branching):
         score: str = "macro_f1",
         schedule: ArrayLike | None = None,
     ) -> None:
-        super().__init__(env, seed, score, schedule, strengths=list(strengths))
+        super().__init__(env, seed, score, schedule, {"strengths": list(strengths)})
         if not strengths or min(strengths) < 0 or max(strengths) > 1:
             raise ValueError(f"strengths: {strengths!r} is not allowed; use at least one share of the box, in [0, 1]")
         width = self._box.high - self._box.low
@@ -136,7 +137,7 @@ class PopulationBasedTraining(_Branching):
         score: str = "macro_f1",
         schedule: ArrayLike | None = None,
     ) -> None:
-        super().__init__(env, seed, score, schedule, population=population, interval=interval)
+        super().__init__(env, seed, score, schedule, {"population": population, "interval": interval})
         for name, number, least in (("population", population, 4), ("interval", interval, 1)):
             if number < least:
                 raise ValueError(f"{name}: {number!r} is not allowed; use a whole number of at least {least}")

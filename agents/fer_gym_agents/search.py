@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -12,17 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 from fer_gym_agents.schedules import Schedule, action_in, bounded_box, episode_length
 
 
-class Search(Schedule):
+class Search(Schedule, ABC):
     """Tries schedules on children and then repeats the one whose child scored best on the validation split.
 
-    A subclass tries them in `_try_all`, and notes each child with `_note`.
+    A subclass tries them in `_try_all`, notes each child with `_note`, and adds keywords of its own to `_keywords`.
 
     Args:
         env: RegTune-v0, or another environment with a bounded Box whose last info has `validation`.
         seed: of the children's seeds, and of what a subclass draws.
         score: the key of `validation` that decides.
         schedule: the answer, (T, h), where it is known (`load` gives it); None begins at the box's low end.
-        keywords: those of the subclass, which `save` keeps.
 
     Attributes:
         scores: of every child that was noted, in order.
@@ -33,11 +33,15 @@ class Search(Schedule):
     """
 
     def __init__(
-        self, env: gym.Env[Any, Any], seed: int | None, score: str, schedule: ArrayLike | None, **keywords: Any
+        self,
+        env: gym.Env[Any, Any],
+        seed: int | None = None,
+        score: str = "macro_f1",
+        schedule: ArrayLike | None = None,
     ) -> None:
         self._box = bounded_box(env)
         rows = self._box.low[None] if schedule is None else np.array(schedule, dtype=self._box.dtype)
-        super().__init__(env, {"score": score, **keywords}, rows)
+        super().__init__(env, {"score": score}, rows)
         self.score = score
         self.scores: list[float] = []
         self.chunks_trained = 0
@@ -59,8 +63,9 @@ class Search(Schedule):
         """The steps of one try."""
         return self._chunks
 
+    @abstractmethod
     def _try_all(self, tries: int) -> None:
-        raise NotImplementedError
+        """Train so many tries' children, and note them."""
 
     def _note(self, schedule: NDArray[Any], score: float) -> None:
         """What a child was trained under, (T, h), and how it scored."""
@@ -132,26 +137,9 @@ class BestStatic(Search):
 class BestRandomSchedule(Search):
     """The best of schedules drawn at random, a strength for each chunk: what one finds without watching anything.
 
-    Every child is another one, so a lucky child's schedule may win; it is held to account by fresh children later.
-
-    Args:
-        env: as `Search`.
-        seed: of the draws.
-        score: the key of `validation` that decides.
-        schedule: the answer, where it is known.
-
-    Raises:
-        ValueError: as `Search`.
+    Every child is another one, so a lucky child's schedule may win; it is held to account by fresh children later. Its
+    keywords are those of `Search`.
     """
-
-    def __init__(
-        self,
-        env: gym.Env[Any, Any],
-        seed: int | None = None,
-        score: str = "macro_f1",
-        schedule: ArrayLike | None = None,
-    ) -> None:
-        super().__init__(env, seed, score, schedule)
 
     def _try_all(self, tries: int) -> None:
         for _ in range(tries):
