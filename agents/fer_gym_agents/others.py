@@ -9,7 +9,9 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3 import A2C, DQN, SAC, TD3
 from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.vec_env import VecEnv
 
+from fer_gym_agents.lengths import needed_length, told_length
 from fer_gym_agents.ppo import BoxPolicy, Symlog
 from fer_gym_agents.walkers import WalkerA2C, walk_settings
 
@@ -17,7 +19,7 @@ from fer_gym_agents.walkers import WalkerA2C, walk_settings
 _MEMORY = 100_000
 
 
-def a2c(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> A2C:
+def a2c(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> A2C:
     """A2C: one gradient step an episode; in ImageSelect-v0 on the images' credits.
 
     Args:
@@ -25,12 +27,11 @@ def a2c(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> A2C
         seed: of the agent and of its environment's first reset.
         settings: any keyword of `stable_baselines3.A2C`, in place of the defaults here.
     """
-    if env.has_wrapper_attr("num_images"):
-        images = env.get_wrapper_attr("num_images")
+    if images := told_length(env, "num_images"):
         return WalkerA2C(env=env, seed=seed, **walk_settings(images, {"learning_rate": 3e-3, **settings}))
     defaults = {
         "policy": BoxPolicy,
-        "n_steps": env.get_wrapper_attr("chunks"),
+        "n_steps": needed_length(env, "chunks"),
         "learning_rate": 3e-3,
         "gamma": 0.995,
         "device": "cpu",
@@ -39,7 +40,7 @@ def a2c(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> A2C
     return A2C(env=env, seed=seed, **{**defaults, **settings})
 
 
-def dqn(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> DQN:
+def dqn(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> DQN:
     """DQN on ImageSelect-v0, which RLPS calls unsuitable: it learns from the one reward that ends a walk.
 
     A value-based method has no rollout whose rewards could be replaced by credits.
@@ -53,13 +54,13 @@ def dqn(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> DQN
         "policy": "MlpPolicy",
         "buffer_size": _MEMORY,
         "gamma": 1.0,  # the reward is a sum over the walk
-        "learning_starts": env.get_wrapper_attr("num_images"),
+        "learning_starts": needed_length(env, "num_images"),
         "device": "cpu",
     }
     return DQN(env=env, seed=seed, **{**defaults, **settings})
 
 
-def sac(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> SAC:
+def sac(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> SAC:
     """SAC on RegTune-v0.
 
     Args:
@@ -70,7 +71,7 @@ def sac(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> SAC
     return SAC(env=env, seed=seed, **_off_policy(env, settings))
 
 
-def td3(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> TD3:
+def td3(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> TD3:
     """TD3 on RegTune-v0; it explores with noise of a tenth of the actions' box.
 
     Args:
@@ -85,7 +86,7 @@ def td3(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> TD3
     return TD3(env=env, seed=seed, **{"action_noise": noise, **_off_policy(env, settings)})
 
 
-def _off_policy(env: gym.Env[Any, Any], settings: dict[str, Any]) -> dict[str, Any]:
+def _off_policy(env: gym.Env[Any, Any] | VecEnv, settings: dict[str, Any]) -> dict[str, Any]:
     """Keywords of SAC and TD3: a gradient step a chunk, after four episodes at random."""
     return {
         "policy": "MlpPolicy",
@@ -93,7 +94,7 @@ def _off_policy(env: gym.Env[Any, Any], settings: dict[str, Any]) -> dict[str, A
         "learning_rate": 1e-3,
         "batch_size": 64,
         "gamma": 0.995,
-        "learning_starts": 4 * env.get_wrapper_attr("chunks"),
+        "learning_starts": 4 * needed_length(env, "chunks"),
         "device": "cpu",
         "policy_kwargs": {"features_extractor_class": Symlog},
         **settings,

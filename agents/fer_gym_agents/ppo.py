@@ -11,8 +11,10 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.distributions import DiagGaussianDistribution, Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
+from fer_gym_agents.lengths import told_length
 from fer_gym_agents.walkers import WalkerPPO, minibatch, walk_settings
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class BoxPolicy(ActorCriticPolicy):
         return distribution
 
 
-def ppo(env: gym.Env[Any, Any], seed: int | None = None, blind: bool = False, **settings: Any) -> PPO:
+def ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = False, **settings: Any) -> PPO:
     """Stable-Baselines3's PPO with the paper's clip range of 0.2 and discount of 0.995, for RegTune-v0; or a selector.
 
     In ImageSelect-v0 it is `WalkerPPO`, which learns from the images' credits: a rollout is a walk, nothing is
@@ -91,7 +93,7 @@ def ppo(env: gym.Env[Any, Any], seed: int | None = None, blind: bool = False, **
     `env`: its policy does the scaling, see `BoxPolicy`, so `save`, `PPO.load` and `set_env` need to know nothing of it.
 
     Args:
-        env: the environment.
+        env: the environment, or several of them as a `VecEnv`: the rollout is then two episodes of each.
         seed: of the agent and of its environment's first reset.
         blind: show the policy zeros instead of its observations, to see whether it uses them.
         settings: any keyword of `stable_baselines3.PPO`, in place of the defaults here; `policy_kwargs` are added to
@@ -101,13 +103,13 @@ def ppo(env: gym.Env[Any, Any], seed: int | None = None, blind: bool = False, **
         ValueError: if the actions are a Box without finite bounds, `use_sde` is set, or `n_steps` is missing for an
             environment that has no `chunks`.
     """
-    if env.has_wrapper_attr("num_images"):
-        return WalkerPPO(env=env, seed=seed, **_of_a_walk(env, settings, blind))
+    if images := told_length(env, "num_images"):
+        return WalkerPPO(env=env, seed=seed, **_of_a_walk(images, settings, blind))
     extractor = Blind if blind else Symlog
     return PPO(env=env, seed=seed, **_with_defaults(env, settings, BoxPolicy, features_extractor_class=extractor))
 
 
-def recurrent_ppo(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> RecurrentPPO:
+def recurrent_ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> RecurrentPPO:
     """`ppo` with an LSTM before actor and critic: sb3-contrib's RecurrentPPO.
 
     Args:
@@ -123,17 +125,16 @@ def recurrent_ppo(env: gym.Env[Any, Any], seed: int | None = None, **settings: A
         from fer_gym_agents.recurrent import BoxLstmPolicy, RecurrentPPO, WalkerRecurrentPPO
     except ImportError as error:
         raise ImportError("recurrent_ppo needs sb3-contrib: pip install 'fer-gym[agents]'") from error
-    if env.has_wrapper_attr("num_images"):
+    if images := told_length(env, "num_images"):
         lstm = {"policy": "MlpLstmPolicy", "policy_kwargs": {"lstm_hidden_size": 64}}
-        return WalkerRecurrentPPO(env=env, seed=seed, **_of_a_walk(env, {**lstm, **settings}, blind=False))
+        return WalkerRecurrentPPO(env=env, seed=seed, **_of_a_walk(images, {**lstm, **settings}, blind=False))
     # An LSTM as wide as the layers that follow it: the library's 256 units take most of a training's time.
     keywords = _with_defaults(env, settings, BoxLstmPolicy, features_extractor_class=Symlog, lstm_hidden_size=64)
     return RecurrentPPO(env=env, seed=seed, **keywords)
 
 
-def _of_a_walk(env: gym.Env[Any, Any], settings: dict[str, Any], blind: bool) -> dict[str, Any]:
-    """The keywords of PPO on ImageSelect-v0."""
-    images = env.get_wrapper_attr("num_images")
+def _of_a_walk(images: int, settings: dict[str, Any], blind: bool) -> dict[str, Any]:
+    """The keywords of PPO on ImageSelect-v0, in a walk of so many images."""
     defaults: dict[str, Any] = {"n_epochs": 4, "ent_coef": 0.01, "batch_size": minibatch(images)}
     if blind:
         defaults["policy_kwargs"] = {"features_extractor_class": Blind}
@@ -141,7 +142,7 @@ def _of_a_walk(env: gym.Env[Any, Any], settings: dict[str, Any], blind: bool) ->
 
 
 def _with_defaults(
-    env: gym.Env[Any, Any], settings: dict[str, Any], policy: type[ActorCriticPolicy], **policy_kwargs: Any
+    env: gym.Env[Any, Any] | VecEnv, settings: dict[str, Any], policy: type[ActorCriticPolicy], **policy_kwargs: Any
 ) -> dict[str, Any]:
     """The keywords of PPO: `settings`, and the defaults of this module for what they leave open."""
     if isinstance(env.action_space, spaces.Box) and not env.action_space.is_bounded():
@@ -150,9 +151,10 @@ def _with_defaults(
         raise ValueError("use_sde: True is not allowed; the policy scales a Gaussian of its own to the actions' box")
     n_steps = settings.get("n_steps")
     if n_steps is None:
-        if not env.has_wrapper_attr("chunks"):
+        chunks = told_length(env, "chunks")
+        if chunks is None:
             raise ValueError("n_steps: the environment does not tell its `chunks`; give the steps of a rollout")
-        n_steps = 2 * env.get_wrapper_attr("chunks")
+        n_steps = 2 * chunks
     return {
         "policy": policy,
         # Two minibatches where that divides: Stable-Baselines3 warns of a truncated one, and takes none of one step.

@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
 from fer_gym_agents.credit import with_credits
+from fer_gym_agents.lengths import told_length
 
 _LAYER_NORM_EPS = 1e-5
 
@@ -242,8 +243,8 @@ class Reinforce(OnPolicyAlgorithm):
 
     def _setup_model(self) -> None:
         _check_actions(self.action_space)
-        if self.env is not None and self.env.has_attr("num_images"):
-            length = int(max(self.env.get_attr("num_images")))  # of shards, some are one image shorter
+        length = None if self.env is None else told_length(self.env, "num_images")
+        if length is not None:
             if self.n_steps not in (0, length):
                 raise ValueError(f"n_steps: {self.n_steps} is not allowed; use None or {length}, the whole episode")
             self.n_steps = length

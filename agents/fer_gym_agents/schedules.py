@@ -18,6 +18,7 @@ from gymnasium.spaces import Box
 from numpy.typing import ArrayLike, NDArray
 
 from fer_gym_agents.fixed import FixedAgent, batch_shape
+from fer_gym_agents.lengths import told_length
 
 
 class Schedule(FixedAgent):
@@ -238,9 +239,9 @@ def episode_length(env: gym.Env[Any, Any], chunks: int | None) -> int:
         ValueError: if it is not at least 1, or not known.
     """
     if chunks is None:
-        if not env.has_wrapper_attr("chunks"):
+        chunks = told_length(env, "chunks")
+        if chunks is None:
             raise ValueError("chunks: the environment does not tell its own; give the steps of an episode")
-        chunks = env.get_wrapper_attr("chunks")
     if isinstance(chunks, bool) or not isinstance(chunks, int | np.integer) or chunks < 1:
         raise ValueError(f"chunks: {chunks!r} is not allowed; use a whole number of at least 1")
     return int(chunks)

@@ -16,7 +16,7 @@ from torch import nn
 from toy_walk import ToyWalk
 
 import fer_gym  # noqa: F401  (registers)
-from fer_gym_agents import GymnasiumVecEnv, Reinforce, SampleCredits, ppo
+from fer_gym_agents import GymnasiumVecEnv, Reinforce, SampleCredits, a2c, dqn, ppo, recurrent_ppo, sac, td3
 
 N = 10
 SPLITS = tiny_data.splits(N, held_out=6, side=8)
@@ -294,8 +294,24 @@ def test_agents_learn_on_it(name: str) -> None:
     assert (retained == (labels == 0))[valid].mean() > 0.95
 
 
-def test_ppo_on_several_children() -> None:
-    small = {"batch_size": 4, "chunk_size": 3, "val_batches": 2, "chunks": 2}
-    env = VecMonitor(GymnasiumVecEnv(gym.make_vec("RegTune-v0", num_envs=2, dataset=SPLITS, **small)))
-    model = ppo(env, seed=0, n_steps=2, batch_size=4).learn(8)
-    assert [episode["l"] for episode in model.ep_info_buffer] == [2] * 4
+CHILDREN: dict[str, Any] = {"dataset": SPLITS, "batch_size": 4, "chunk_size": 3, "val_batches": 2, "chunks": 2}
+
+
+@pytest.mark.parametrize(("algorithm", "steps"), [(ppo, 8), (recurrent_ppo, 8), (a2c, 4), (sac, 8), (td3, 8)])
+def test_algorithms_on_several_children(algorithm: Any, steps: int) -> None:
+    env = VecMonitor(GymnasiumVecEnv(gym.make_vec("RegTune-v0", num_envs=2, **CHILDREN)))
+    model = algorithm(env, seed=0).learn(steps)
+    assert [episode["l"] for episode in model.ep_info_buffer] == [2] * (steps // 2)
+
+
+@pytest.mark.parametrize("algorithm", [ppo, recurrent_ppo, a2c])
+def test_algorithms_on_several_walkers(algorithm: Any) -> None:
+    env = VecMonitor(walkers(2))
+    model = algorithm(env, seed=0).learn(N)
+    assert [episode["l"] for episode in model.ep_info_buffer] == [N // 2] * 2
+
+
+@pytest.mark.parametrize("algorithm", [a2c, sac, td3, dqn])
+def test_an_environment_of_another_kind(algorithm: Any) -> None:
+    with pytest.raises(ValueError, match="does not tell its"):
+        algorithm(gym.make("Pendulum-v1"))
