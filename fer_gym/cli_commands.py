@@ -194,13 +194,16 @@ def train(
     env: Annotated[list[str], typer.Option("--env", "-e", help="KEY=VALUE: a keyword of the environment.")] = [],  # noqa: B006
     agent_settings: Annotated[list[str], typer.Option("--set", "-s", help="KEY=VALUE: a keyword of the agent.")] = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Of the environment and the agent.")] = 0,
+    num_envs: Annotated[int, typer.Option(help="Walkers, or children, at once.", min=1)] = 1,
     out: Annotated[Path, typer.Option(help="Where the agent is saved.")] = Path("agent"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run of the same arguments.")] = False,
 ) -> None:
     """Train one agent, say how each episode went, and save it."""
     with errors():
         chosen = agent or ("ppo" if "RegTune" in env_id else "reinforce")
-        arguments = training.Arguments(env_id, _settings(env), chosen, _settings(agent_settings), episodes, seed)
+        arguments = training.Arguments(
+            env_id, _settings(env), chosen, _settings(agent_settings), episodes, seed, num_envs
+        )
         try:
             training.run(arguments, out, resume=resume)
         except training.Stopped as stopped:

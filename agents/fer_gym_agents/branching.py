@@ -31,6 +31,11 @@ class _Branching(Search):
             raise ValueError(f"env: {type(base).__name__} is no RegTune-v0, whose children this agent branches")
         self.base = base
 
+    def _reset(self) -> None:
+        """Begin a new child; its warm-up, if it has one, is a chunk."""
+        self.base.reset(seed=self._child())
+        self.chunks_trained += self.base.warmup is not None
+
     def _step(self, strength: NDArray[Any]) -> dict[str, Any]:
         """Train the child as it is for a chunk; the info."""
         self.chunks_trained += 1
@@ -74,7 +79,7 @@ class Greedy(_Branching):
 
     def _try_all(self, tries: int) -> None:
         for _ in range(tries):
-            self.base.reset(seed=self._child())
+            self._reset()
             schedule: list[NDArray[Any]] = []
             info: dict[str, Any] = {}
             while "validation" not in info:
@@ -160,7 +165,7 @@ class PopulationBasedTraining(_Branching):
                 self._note(np.array(member.schedule), member.info["validation"][self.score])
 
     def _member(self) -> _Member:
-        self.base.reset(seed=self._child())
+        self._reset()
         return _Member(self.base.state_dict(), self._drawn())
 
     def _train_chunk(self, member: _Member) -> None:

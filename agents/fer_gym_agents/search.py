@@ -26,7 +26,7 @@ class Search(Schedule, ABC):
 
     Attributes:
         scores: of every child that was noted, in order.
-        chunks_trained: steps taken beside those that the wrappers of `env` saw.
+        chunks_trained: chunks, warm-ups included, beside those that the wrappers of `env` saw.
 
     Raises:
         ValueError: if the actions are no bounded Box; from `learn`, if the budget is less than one try.

@@ -25,7 +25,7 @@ from fer_gym import files
 from fer_gym.benchmark.episodes import EpisodeLog
 
 #: Raised when a checkpoint's fields change.
-FORMAT = 1
+FORMAT = 2
 
 
 def obstacle(agent: Any, env: EpisodeLog) -> str | None:

@@ -109,14 +109,22 @@ def panel(
     return Panel(buffer.getvalue(), alt)
 
 
-def draw_lines(axis: Axes, rows: NDArray[np.float64], look: Style, name: str | None = None) -> None:
-    """A thin line for each row and a thick one for their mean, from 1 on."""
+def draw_lines(
+    axis: Axes,
+    rows: NDArray[np.float64],
+    look: Style,
+    name: str | None = None,
+    places: NDArray[np.float64] | None = None,
+) -> None:
+    """A thin line for each row and a thick one for their mean, at `places` of the rows' shape or from 1 on."""
     dashes = tuple(float(length) for length in look.dash.split())
     line: dict[str, Any] = {"color": look.colour, "linestyle": (0, dashes) if dashes else "solid"}
-    places = np.arange(1, rows.shape[1] + 1)
+    if places is None:
+        places = np.broadcast_to(np.arange(1.0, rows.shape[1] + 1), rows.shape)
     if len(rows) > 1:
-        axis.plot(places, rows.T, linewidth=0.7, alpha=0.4, **line)
-    axis.plot(places, mean_of(rows), linewidth=1.8, marker="." if rows.shape[1] < 20 else "", label=name, **line)
+        axis.plot(places.T, rows.T, linewidth=0.7, alpha=0.4, **line)
+    marker = "." if rows.shape[1] < 20 else ""
+    axis.plot(mean_of(places), mean_of(rows), linewidth=1.8, marker=marker, label=name, **line)
     axis.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
 
 

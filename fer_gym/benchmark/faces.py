@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,17 +20,18 @@ _LARGEST_SIDE = 96
 
 @dataclass(frozen=True)
 class Face:
-    """A training image and what a selector makes of it."""
+    """An image, and what is made of it: by whom it was chosen, and by the network."""
 
     png: bytes
     score: str
     label: str
     kind: str
+    prediction: str = ""
 
 
 @dataclass(frozen=True)
 class Faces:
-    """The images at either end of a selector's ranking (Fig. 5 of RLPS)."""
+    """The images at either end of a selector's ranking (Figs. 5 and 6 of RLPS)."""
 
     title: str
     caption: str
@@ -68,18 +70,31 @@ def at_either_end(record: Record, name: str, scores: NDArray[np.float64], splits
         image = index[place]
         kind = "" if train.noise is None else NOISE_NAMES[train.noise[image]].partition(" or")[0]
         label = splits.classes[train.labels[image]]
-        return Face(_png(train.pixels[image]), f"{scores[place]:z.3f}", label, kind)
+        return Face(_png(train.pixels[image]), f"{scores[place]:z.3f}", label, kind, predictions(place))
 
-    caption = f"Training images with their {name} and the label given"
+    predictions = _predictions(record, splits)
+    told = [f"their {name}", "the label given"]
+    if train.noise is not None:
+        told.append("what was done to them (which no agent but an oracle is told)")
+    if "predicted" in record["selection"]:
+        told.append("what the environment's network predicts")
     return Faces(
         f"{record['arm']}, seed {record['seed']}",
-        caption
-        + ("." if train.noise is None else ", and what was done to them, which no agent but an oracle is told."),
+        f"Training images with {', '.join(told[:-1])} and {told[-1]}.",
         (
             (f"Highest {name}", tuple(map(face, order[:_FACES]))),
             (f"Lowest {name}", tuple(map(face, order[::-1][:_FACES]))),
         ),
     )
+
+
+def _predictions(record: Record, splits: Splits) -> Callable[[int], str]:
+    """What the network takes the image at a place of the walk for; nothing where the record does not tell."""
+    predicted = record["selection"].get("predicted")
+    if not predicted:
+        return lambda place: ""
+    sure = record["selection"]["predicted_probability"]
+    return lambda place: f"predicted {splits.classes[predicted[place]]} {sure[place]:.2f}"
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:

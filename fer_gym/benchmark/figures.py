@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fer_gym.benchmark.drawing import (
     COLOURS,
     DASHES,
+    Panel,
     Picture,
     Style,
     draw_lines,
@@ -26,6 +27,8 @@ from fer_gym.benchmark.records import Record
 from fer_gym.benchmark.results import TaskResults, value
 from fer_gym.benchmark.statistics import interquartile_mean, rank_correlation
 from fer_gym.benchmark.tables import MAIN_SCORE, TEST_SCORES
+
+_DECISIONS = (("retained", Style(COLOURS[0], "", "o")), ("removed", Style(COLOURS[1], "", "s")))
 
 
 def intervals(task: TaskResults) -> Picture:
@@ -131,32 +134,94 @@ def learning_curves(task: TaskResults) -> Picture | None:
             "validation macro F1": ("validation", MAIN_SCORE),
         }
         caption = "The episodes that an agent learnt from."
-    panels = []
-    for name, keys in curves.items():
-        lines = {
-            arm: [[value(row, *keys) for row in record["episodes"]] for record in by_seed.values()]
-            for arm, by_seed in task.arms.items()
-        }
-        lines = {arm: rows for arm, rows in lines.items() if any(number is not None for row in rows for number in row)}
-        if not lines:
-            continue
-        arrays = {arm: filled(rows) for arm, rows in lines.items()}
+    panels = [_learning_panel(task, name, keys) for name, keys in curves.items()]
+    caption += " Thick: mean over the seeds; thin: each seed."
+    return _learning_picture(task, "Learning curves", caption, panels)
 
-        def draw(axis: Axes, arrays: dict[str, NDArray[np.float64]] = arrays, name: str = name) -> None:
-            for arm, rows in arrays.items():
-                draw_lines(axis, rows, styles(task)[arm])
-            if name == "keep ratio":
-                axis.set_ylim(0, 1.02)
 
-        words = ", ".join(
-            f"{arm} from {mean_of(rows)[0]:z.3f} to {mean_of(rows)[-1]:z.3f}" for arm, rows in arrays.items()
-        )
-        panels.append(panel(draw, name, f"{name} by episode: {words}", "episode", ""))
-    if not panels:
+def learning_costs(task: TaskResults) -> Picture | None:
+    """The same episodes over what they took: steps of the environment, and gradient steps of its networks."""
+    curves = {"return, as paid": ("reward",), "validation macro F1": ("validation", MAIN_SCORE)}
+    costs = {"environment steps": "env_steps", "gradient steps": "gradient_steps"}
+    panels = [_learning_panel(task, name, keys, cost, costs[cost]) for name, keys in curves.items() for cost in costs]
+    caption = (
+        "The episodes that an agent learnt from, each where it ended: after so many steps of the environment, those of "
+        "frozen episodes included, and after so many gradient steps of the networks that it trained. "
+        "Thick: mean over the seeds; thin: each seed."
+    )
+    return _learning_picture(task, "Learning by what it costs", caption, panels)
+
+
+def _learning_panel(
+    task: TaskResults, name: str, keys: tuple[str, ...], along: str = "episode", cost: str | None = None
+) -> Panel | None:
+    """A number of each episode, over the episodes or over what the record says that they took."""
+    arrays: dict[str, tuple[NDArray[np.float64], NDArray[np.float64] | None]] = {}
+    for arm, by_seed in task.arms.items():
+        episodes = [record["episodes"] for record in by_seed.values()]
+        lines = [[value(row, *keys) for row in rows] for rows in episodes]
+        places = None if cost is None else [[value(row, cost) for row in rows] for rows in episodes]
+        if all(
+            any(number is not None for row in each for number in row) for each in (lines, places) if each is not None
+        ):
+            arrays[arm] = filled(lines), None if places is None else filled(places)
+    if not arrays:
+        return None
+
+    def draw(axis: Axes) -> None:
+        for arm, (rows, places) in arrays.items():
+            draw_lines(axis, rows, styles(task)[arm], places=places)
+        if name == "keep ratio":
+            axis.set_ylim(0, 1.02)
+
+    words = ", ".join(
+        f"{arm} from {mean_of(rows)[0]:z.3f} to {mean_of(rows)[-1]:z.3f}" for arm, (rows, _) in arrays.items()
+    )
+    return panel(draw, name, f"{name} by {along}: {words}", along, "")
+
+
+def _learning_picture(task: TaskResults, title: str, caption: str, panels: list[Panel | None]) -> Picture | None:
+    there = tuple(panel for panel in panels if panel is not None)
+    if not there:
         return None
     learners = [arm for arm, by_seed in task.arms.items() if any(record["episodes"] for record in by_seed.values())]
-    caption += " Thick: mean over the seeds; thin: each seed."
-    return Picture("Learning curves", caption, tuple(panels), tuple((arm, styles(task)[arm]) for arm in learners))
+    return Picture(title, caption, there, tuple((arm, styles(task)[arm]) for arm in learners))
+
+
+def image_rewards(task: TaskResults) -> Picture | None:
+    """The rewards of a hundred training images (Figs. 8b and 9b of RLPS); nothing where no record tells them."""
+    panels = []
+    for arm, by_seed in task.arms.items():
+        record = next(iter(by_seed.values()), {})
+        selection = record.get("selection")
+        if not isinstance(selection, dict) or not selection.get("sample_reward") or not record["episodes"]:
+            continue
+        rewards = selection["sample_reward"]
+        shown = np.linspace(0, len(rewards) - 1, min(100, len(rewards))).astype(int)  # all along the walk
+        heights = np.array(rewards, dtype=np.float64)[shown]
+        retained = np.array(selection["retained"], dtype=np.bool_)[shown]
+
+        def draw(axis: Axes, heights: NDArray[np.float64] = heights, retained: NDArray[np.bool_] = retained) -> None:
+            for which, (_, look) in zip((retained, ~retained), _DECISIONS, strict=True):
+                places = np.flatnonzero(which) + 1
+                axis.vlines(places, 0, heights[which], color=look.colour, linewidth=1)
+                axis.plot(places, heights[which], look.marker, color=look.colour, markersize=3)
+
+        means = ", ".join(
+            f"{name} {which.sum()} with a mean of {heights[which].mean():z.3f}"
+            for which, name in ((retained, "retained"), (~retained, "removed"))
+            if which.any()
+        )
+        panels.append(
+            panel(draw, arm, f"{arm}, rewards of {len(shown)} images: {means}", "image", "reward", (4.2, 2.4))
+        )
+    if not panels:
+        return None
+    caption = (
+        "The rewards that a hundred training images, taken all along the first seed's last walk, would be given by the "
+        "network as it is when the agent has learnt."
+    )
+    return Picture("Rewards of 100 images", caption, tuple(panels), _DECISIONS)
 
 
 def removal_curves(task: TaskResults) -> Picture | None:

@@ -60,7 +60,7 @@ def run(
             row["looked_at"] = gradcam.looked_at(base.trainer)
         children.append(row)
     # An agent that branches children tells what the log does not see.
-    chunks_learnt = sum(len(row["schedule"]) for row in learnt) + getattr(agent, "chunks_trained", 0)
+    own_chunks = getattr(agent, "chunks_trained", 0)
     env.close()
     return {
         "episodes": learnt,
@@ -73,8 +73,8 @@ def run(
             "test": {key: float(np.mean([child["test"][key] for child in children])) for key in children[0]["test"]},
             "mean_strength": float(np.mean([np.mean(child["schedule"]) for child in children])),
             "gradient_steps": {
-                "learning": chunks_learnt * base.chunk_size,
-                "each child": base.chunks * base.chunk_size,
+                "learning": (learnt[-1]["gradient_steps"] if learnt else 0) + own_chunks * base.chunk_size,
+                "each child": (base.chunks + (base.warmup is not None)) * base.chunk_size,
             },
         },
         **saved,

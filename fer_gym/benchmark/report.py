@@ -152,7 +152,10 @@ def _sections(task: TaskResults, root: str | None, unshown: list[str]) -> tuple[
             _there(figures.removal_curves(task)),
             _ranked_faces(task, root, unshown),
         ),
-        Section("Learning", pictures=_there(figures.learning_curves(task))),
+        Section(
+            "Learning",
+            pictures=_there(figures.learning_curves(task), figures.learning_costs(task), figures.image_rewards(task)),
+        ),
         Section("Confusion", pictures=_there(confusion.pictures(task))),
         Section(
             "Children",

@@ -69,6 +69,8 @@ def run(
         "sample_index": selection["sample_index"].tolist(),
         "retained": selection["retained"].astype(int).tolist(),
         "keep_probability": np.round(selection["keep_probability"].astype(float), 6).tolist(),
+        "sample_reward": np.round(selection["sample_reward"].astype(float), 6).tolist(),
+        **_predicted(base.outputs.probabilities[selection["sample_index"]]),
     }
     if "image_score" in selection:
         per_image["image_score"] = selection["image_score"].tolist()
@@ -112,9 +114,22 @@ def _select(agent: agents.Agent, env: gym.Env[Any, Any]) -> dict[str, NDArray[An
     walk, retained = info["sample_index"], info["retained"]
     owner = next((part for part in (agent, getattr(agent, "policy", None)) if hasattr(part, "keep_probability")), None)
     probability = retained.astype(float) if owner is None else owner.keep_probability(np.array(observations))
-    selection = {"sample_index": walk, "retained": retained, "keep_probability": probability}
+    selection = {
+        "sample_index": walk,
+        "retained": retained,
+        "keep_probability": probability,
+        "sample_reward": info["sample_rewards"],
+    }
     image_scores = getattr(agent, "image_scores", None)
     return selection if image_scores is None else {**selection, "image_score": image_scores[walk]}
+
+
+def _predicted(probabilities: NDArray[np.float32]) -> dict[str, list[Any]]:
+    """What the environment's network takes each image for, and how sure it is of that."""
+    return {
+        "predicted": probabilities.argmax(axis=1).tolist(),
+        "predicted_probability": np.round(probabilities.max(axis=1).astype(float), 6).tolist(),
+    }
 
 
 def _by_class(splits: Splits, selection: dict[str, NDArray[Any]]) -> dict[str, float]:

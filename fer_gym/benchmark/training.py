@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 import gymnasium as gym
 
 from fer_gym.benchmark import agents, checkpoint
-from fer_gym.benchmark.episodes import EpisodeLog, in_words
+from fer_gym.benchmark.episodes import EpisodeLog, VectorEpisodeLog, in_words
 from fer_gym.benchmark.progress import progress
+from fer_gym.envs import RegTuneEnv
+from fer_gym.envs.selection import Selection
+from fer_gym.envs.vector_reg_tune import RegTuneVectorEnv
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Arguments:
         agent_settings: its keywords.
         episodes: to learn from.
         seed: of the environment and the agent.
+        num_envs: walkers, or children at once.
     """
 
     env_id: str
@@ -33,6 +38,7 @@ class Arguments:
     agent_settings: dict[str, Any]
     episodes: int
     seed: int
+    num_envs: int = 1
 
     def in_words(self) -> dict[str, str]:
         """Each by its name on the command line."""
@@ -41,6 +47,7 @@ class Arguments:
             "--agent": self.agent,
             "--episodes": str(self.episodes),
             "--seed": str(self.seed),
+            "--num-envs": str(self.num_envs),
             **{f"--env {key}": repr(value) for key, value in self.env.items()},
             **{f"--set {key}": repr(value) for key, value in self.agent_settings.items()},
         }
@@ -73,9 +80,12 @@ def run(arguments: Arguments, out: Path, *, resume: bool) -> list[dict[str, Any]
     remedy = "nothing is kept yet, the same command starts anew"
     try:
         kept = _checkpoint(path, arguments, resume)
-        log = EpisodeLog(_make(arguments), lambda row: say(row))  # to the bar, which waits until the arguments are good
-        learner = agents.make(arguments.agent, log, arguments.seed, arguments.agent_settings)
-        obstacle = checkpoint.obstacle(learner, log)
+        log, env = _make(arguments, lambda row: say(row))  # to the bar, which waits until the arguments are good
+        learner = agents.make(arguments.agent, env, arguments.seed, arguments.agent_settings)
+        if isinstance(log, VectorEpisodeLog):
+            obstacle: str | None = "it has several environments"
+        else:
+            obstacle = checkpoint.obstacle(learner, log)
         if obstacle:
             remedy = f"{obstacle}, so the same command starts anew"
         episodes_done = len(kept["rows"]) if kept else 0
@@ -111,16 +121,26 @@ def _checkpoint(path: Path, arguments: Arguments, resume: bool) -> dict[str, Any
     return kept
 
 
-def _make(arguments: Arguments) -> gym.Env[Any, Any]:
+def _make(arguments: Arguments, note: Callable[[dict[str, Any]], None]) -> tuple[EpisodeLog | VectorEpisodeLog, Any]:
+    """The log of the environment, and what the agent learns in."""
+    count = arguments.num_envs
     try:
-        return gym.make(arguments.env_id, **arguments.env)
+        if count == 1:
+            log = EpisodeLog(gym.make(arguments.env_id, **arguments.env), note)
+            return log, log
+        several = VectorEpisodeLog(gym.make_vec(arguments.env_id, num_envs=count, **arguments.env), note)
     except gym.error.UnregisteredEnv as error:
         raise ValueError(f"environment {arguments.env_id!r} is unknown; use ImageSelect-v0 or RegTune-v0") from error
+    try:
+        from fer_gym_agents import GymnasiumVecEnv
+    except ImportError as error:
+        raise ValueError("--num-envs: several environments need pip install 'fer-gym[agents]'") from error
+    return several, GymnasiumVecEnv(several)
 
 
-def _learn(learner: Any, log: EpisodeLog, arguments: Arguments, path: Path | None, kept: dict[str, Any] | None) -> None:
+def _learn(learner: Any, log: Any, arguments: Arguments, path: Path | None, kept: dict[str, Any] | None) -> None:
     """Learn to the end, from the start or from a checkpoint, and write checkpoints to `path` if there is one."""
-    steps = arguments.episodes * _episode_length(log, arguments.env_id)
+    steps = _steps(log.unwrapped, arguments)
     if path is None:
         learner.learn(steps)
         return
@@ -142,9 +162,14 @@ def _learn(learner: Any, log: EpisodeLog, arguments: Arguments, path: Path | Non
             learner.learn(steps - learner.num_timesteps, reset_num_timesteps=False)
 
 
-def _episode_length(env: gym.Env[Any, Any], env_id: str) -> int:
-    """The steps of an episode: ImageSelect-v0 calls them images, RegTune-v0 chunks."""
-    for name in ("num_images", "chunks"):
-        if env.has_wrapper_attr(name):
-            return int(env.get_wrapper_attr(name))
-    raise ValueError(f"environment {env_id!r}: its episodes have no fixed length; use ImageSelect-v0 or RegTune-v0")
+def _steps(base: Any, arguments: Arguments) -> int:
+    """Those of all environments together, in whole episodes."""
+    if isinstance(base, Selection):  # an episode of all walkers, each of as many steps as the longest walk
+        return arguments.episodes * -(-base.num_images // arguments.num_envs) * arguments.num_envs
+    if isinstance(base, RegTuneEnv):
+        return arguments.episodes * base.chunks
+    if isinstance(base, RegTuneVectorEnv):
+        return arguments.episodes * base.envs[0].chunks
+    raise ValueError(
+        f"environment {arguments.env_id!r}: its episodes have no fixed length; use ImageSelect-v0 or RegTune-v0"
+    )

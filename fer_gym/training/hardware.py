@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -46,6 +47,22 @@ def uses_bf16(precision: str, device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return _cpu_has_bf16()
+
+
+def takes_images(device: torch.device, size: int) -> bool:
+    """Whether images of `size` bytes are copied to the device before the training: to CUDA, in half of what is free."""
+    if device.type == "cpu":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    if size > free // 2:
+        logging.getLogger(__name__).warning(
+            "the images take %.2f GiB, %s has %.2f GiB free: they stay in the memory map, which is slower",
+            size / 2**30,
+            device,
+            free / 2**30,
+        )
+        return False
+    return True
 
 
 @contextmanager

@@ -11,13 +11,19 @@ from fer_gym.data.splits import Split
 
 
 class Images:
-    """A split's images where batches are cut from: uint8 on CUDA, the memory map itself on CPU."""
+    """A split's images where batches are cut from, uint8.
 
-    def __init__(self, split: Split, device: torch.device) -> None:
+    Args:
+        split: the images, mostly a memory map.
+        device: where batches are wanted.
+        resident: copy all of them there at once; else each batch is copied when it is cut.
+    """
+
+    def __init__(self, split: Split, device: torch.device, *, resident: bool) -> None:
         self._split = split
         self._device = device
-        self._resident = device.type != "cpu"
-        if self._resident:
+        self._resident = resident
+        if resident:
             self._pixels = torch.from_numpy(np.array(split.pixels)).to(device)
             self._labels = torch.from_numpy(np.array(split.labels)).to(device)
 
@@ -25,12 +31,16 @@ class Images:
         return len(self._split)
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 (B, C, H, W) and int64 (B,) at `indices`, int64 (B,); on the CPU where the images are."""
+        """uint8 (B, C, H, W) and int64 (B,), on the device, at `indices`, int64 (B,)."""
         if self._resident:
             indices = indices.to(self._device, non_blocking=True)
             return self._pixels[indices], self._labels[indices]
         rows = indices.numpy()
-        return torch.from_numpy(self._split.pixels[rows]), torch.from_numpy(self._split.labels[rows])
+        pixels, labels = torch.from_numpy(self._split.pixels[rows]), torch.from_numpy(self._split.labels[rows])
+        if self._device.type != "cpu":
+            # Pinned memory is copied while the host goes on.
+            pixels, labels = pixels.pin_memory(), labels.pin_memory()
+        return pixels.to(self._device, non_blocking=True), labels.to(self._device, non_blocking=True)
 
 
 def mean_and_std(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -158,7 +158,7 @@ class Trainer:
     seed, precision and thread count give the same bits.
 
     Args:
-        splits: the data. Images stay uint8, on the device (CUDA) or in the memory map (CPU).
+        splits: the data. Images stay uint8, on the device (CUDA, where they fit) or in the memory map.
         settings: how to build and train the network.
         strengths: regularisers whose strength is set from outside. Where they are given they are the only ones: the
             dropout that this package's networks come with is off.
@@ -173,8 +173,10 @@ class Trainer:
         self.settings = settings
         self.device = hardware.resolve_device(settings.device)
         self.bf16 = hardware.uses_bf16(settings.precision, self.device)
+        named = {name: getattr(splits, name) for name in ("train", "val", "test")}
+        resident = hardware.takes_images(self.device, sum(split.pixels.nbytes for split in named.values()))
         with self._memory():
-            self._images = {name: Images(getattr(splits, name), self.device) for name in ("train", "val", "test")}
+            self._images = {name: Images(split, self.device, resident=resident) for name, split in named.items()}
         mean, std = mean_and_std(splits.train.pixels)
         self._mean = torch.from_numpy(mean).view(1, -1, 1, 1).to(self.device)
         self._inverse_std = torch.from_numpy(1 / std).view(1, -1, 1, 1).to(self.device)
@@ -191,7 +193,7 @@ class Trainer:
         self._all_ours = isinstance(settings.network, str) and all(
             type(regularizer) in REGULARIZERS.values() for regularizer in self._regularizers
         )
-        wanted = self._all_ours and graphs_are_wanted(self.device)
+        wanted = self._all_ours and resident and graphs_are_wanted(self.device)
         self._recorded: dict[str, Recorded] | None = {} if wanted else None
         self.initialise(0)
         features.check_logits(self.network, splits.image_shape, len(splits.classes))

@@ -16,7 +16,14 @@ def selection(
     arm: str, seed: int, f1: float, *, kept: float = 0.5, learns: bool = False, **more: Any
 ) -> dict[str, Any]:
     """A record of ImageSelect-v0."""
-    episode = {"reward": 2.0, "mean_reward": 0.2, "keep_ratio": kept, "validation": _test_scores(f1 - 0.05)}
+    episode = {
+        "reward": 2.0,
+        "mean_reward": 0.2,
+        "keep_ratio": kept,
+        "validation": _test_scores(f1 - 0.05),
+        "env_steps": 40,
+        "gradient_steps": 5,
+    }
     return {
         "suite": "small",
         "task": "walk",
@@ -30,7 +37,7 @@ def selection(
         },
         **MACHINE,
         "seconds": 30.5 + seed,
-        "episodes": [episode, {**episode, "reward": 3.0}] if learns else [],
+        "episodes": [episode, {**episode, "reward": 3.0, "env_steps": 80, "gradient_steps": 9}] if learns else [],
         "scores": {
             "keep_ratio": kept,
             "test": _test_scores(f1),
@@ -52,6 +59,8 @@ def tuning(arm: str, seed: int, f1: float, gap: float, *, task: str = "run", lea
         "val_losses": [1.6, 1.2],
         "schedule": [[0.1], [0.3]],
         "validation": _test_scores(f1),
+        "env_steps": 2,
+        "gradient_steps": 40,
     }
     return {
         "suite": "small",

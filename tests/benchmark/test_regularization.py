@@ -23,7 +23,7 @@ def run(agent: str, env: dict | None = None, seed: int = 5, **settings) -> dict:
 def test_a_fixed_agent_uses_no_budget():
     result = run("static", strength=0.3)
     assert result["episodes"] == []
-    assert result["scores"]["gradient_steps"] == {"learning": 0, "each child": 12}
+    assert result["scores"]["gradient_steps"] == {"learning": 0, "each child": 15}
     assert result["scores"]["mean_strength"] == pytest.approx(0.3)
     for child in result["children"]:
         assert np.array(child["schedule"]) == pytest.approx(np.full((4, 1), 0.3))
@@ -33,13 +33,16 @@ def test_a_fixed_agent_uses_no_budget():
 def test_a_learners_budget_is_counted():
     result = run("ppo")
     assert len(result["episodes"]) == 4
-    assert result["scores"]["gradient_steps"] == {"learning": 4 * 12, "each child": 12}
+    # A child has a warm-up chunk and four more, of three steps each.
+    assert result["scores"]["gradient_steps"] == {"learning": 4 * 15, "each child": 15}
+    assert [row["gradient_steps"] for row in result["episodes"]] == [15, 30, 45, 60]
+    assert [row["env_steps"] for row in result["episodes"]] == [4, 8, 12, 16]
 
 
 def test_a_searchs_branches_are_counted():
     result = run("greedy", strengths=(0.0, 0.5))
     assert result["episodes"] == []
-    assert result["scores"]["gradient_steps"]["learning"] == 2 * 2 * 12  # two children of two branches a chunk
+    assert result["scores"]["gradient_steps"]["learning"] == 2 * (3 + 2 * 12)  # two children of two branches a chunk
 
 
 def test_a_childs_confusion_matrix_gives_its_scores():

@@ -95,19 +95,42 @@ def test_figures_are_whole_and_tell_what_they_show(folder: Path):
         figures.learning_curves(run),
         figures.schedules(run),
         figures.losses(run),
+        figures.learning_costs(walk),
+        figures.learning_costs(run),
     ]
     assert all(drawn)
     for picture in drawn:
         assert picture.caption
         for panel in picture.panels:
             assert ElementTree.fromstring(panel.svg).tag.endswith("svg")
-    assert [len(picture.panels) for picture in drawn] == [2, 4, 3, 3, 3]
+    assert [len(picture.panels) for picture in drawn] == [2, 4, 3, 3, 3, 4, 4]
     assert "learner from 2.000 to 3.000" in drawn[1].panels[0].alt
     assert drawn[3].panels[0].alt == "vanilla: dropout from 0.100 to 0.300"
     assert drawn[4].panels[0].alt == "vanilla, losses of the last chunk: training 1.000, validation 1.200"
+    assert [panel.alt.partition(":")[0] for panel in drawn[5].panels] == [
+        "return, as paid by environment steps",
+        "return, as paid by gradient steps",
+        "validation macro F1 by environment steps",
+        "validation macro F1 by gradient steps",
+    ]
     # One learner cannot show whether its reward orders arms well.
     assert figures.return_against_score(walk) is None
     assert figures.schedules(walk) is figures.losses(walk) is None
+
+
+def test_rewards_of_a_hundred_images(tmp_path: Path):
+    selection = {"retained": [1, 0] * 100, "sample_reward": [0.5, -0.25] * 100}
+    learner = small_records.selection("learner", 0, 0.5, learns=True, selection=selection)
+    idle = small_records.selection("keep all", 0, 0.5, selection=selection)
+    (walk,) = results.read(small_records.write(tmp_path, learner, idle)).tasks
+    picture = figures.image_rewards(walk)
+    assert picture is not None
+    (panel,) = picture.panels
+    assert panel.alt.startswith("learner, rewards of 100 images: retained ")
+    assert "with a mean of 0.500, removed" in panel.alt
+    assert panel.alt.endswith("with a mean of -0.250")
+    of_before = small_records.write(tmp_path / "old", small_records.selection("learner", 0, 0.5, learns=True))
+    assert figures.image_rewards(results.read(of_before).tasks[0]) is None
 
 
 def test_children_that_diverged_are_drawn_as_far_as_they_came(tmp_path: Path):

@@ -58,7 +58,12 @@ def test_keep_all_is_the_plain_network():
 
 def test_scores_are_those_of_the_selection():
     result, rows = _run("reinforce", pretrain_episodes=1)
-    assert len(rows) == TASK.episodes  # frozen episodes are left out
+    assert len(rows) == TASK.episodes  # frozen episodes are left out, but for their steps
+    walks = np.array([row["env_steps"] for row in rows]) / 60
+    assert walks[0] > 1  # the first was frozen
+    assert walks[1] >= walks[0] + 1
+    batches = [-(-round(row["keep_ratio"] * 60) // 32) for row in rows]
+    assert [row["gradient_steps"] for row in rows] == [batches[0], sum(batches)]
     chosen = {name: np.array(values) for name, values in result["selection"].items()}
     train = TASK.env["dataset"].train
     assert sorted(chosen["sample_index"]) == list(range(60))
@@ -68,6 +73,13 @@ def test_scores_are_those_of_the_selection():
     assert scores["keep_probability"]["none"] == pytest.approx(
         chosen["keep_probability"][kinds == NONE_FACE].mean(), abs=1e-5
     )
+    assert all(len(values) == 60 for values in chosen.values())
+    assert chosen["predicted_probability"].min() >= 1 / 3
+    # Eq. 2 over the whole data set: the probability of an image's label, less the mean of these.
+    right = chosen["predicted"] == train.labels[chosen["sample_index"]]
+    of_label = chosen["sample_reward"] - chosen["sample_reward"].min()
+    surest = right & (chosen["predicted_probability"] == chosen["predicted_probability"][right].max())
+    assert of_label[surest] == pytest.approx(of_label.max())
     variance = train.pixels.reshape(60, -1).var(axis=1)[chosen["sample_index"]]
     assert scores["auroc_none_face"]["image variance"] == pytest.approx(roc_auc_score(kinds == NONE_FACE, -variance))
     assert scores["auroc_none_face"]["agent"] == pytest.approx(

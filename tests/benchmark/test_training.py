@@ -1,5 +1,6 @@
 """A run of `fer-gym train` that is stopped anywhere goes on to the same bits."""
 
+import dataclasses
 import os
 import random
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import tiny_data
@@ -16,6 +18,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from typer.testing import CliRunner
 
 from fer_gym.benchmark import checkpoint, training
+from fer_gym.benchmark.episodes import EpisodeLog, VectorEpisodeLog
 from fer_gym.cli_commands import app
 from fer_gym.envs import ImageSelectEnv, selection
 from fer_gym_agents import Reinforce, SampleCredits
@@ -298,3 +301,49 @@ def test_ctrl_c_is_one_line(stop, tmp_path: Path):
     result = CliRunner().invoke(app, [*command, "-e", "pretrain_epochs=0"])
     assert result.exit_code == 130
     assert result.stderr == "\nfer-gym: stopped; go on with --resume\n"
+
+
+# -- several environments --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_rows_of_several_walkers(count, tmp_path):
+    rows = training.run(dataclasses.replace(arguments(episodes=2), num_envs=count), tmp_path / "agent", resume=False)
+    assert len(rows) == 2
+    steps = -(-30 // count) * count
+    assert rows[0]["env_steps"] == 2 * steps  # a frozen walk before it
+    assert rows[1]["env_steps"] > rows[0]["env_steps"]
+    assert [row["gradient_steps"] for row in rows] == [1, 2]
+    assert all(0.0 < row["keep_ratio"] <= 1.0 for row in rows)
+    assert not (tmp_path / "agent.checkpoint").exists()
+
+
+def test_a_row_of_one_walker_is_the_scalar_environments():
+    actions = np.random.default_rng(0).integers(0, 2, 30)
+    scalar = EpisodeLog(gym.make("ImageSelect-v0", **ENV), lambda row: None)
+    walkers = VectorEpisodeLog(gym.make_vec("ImageSelect-v0", num_envs=1, **ENV), lambda row: None)
+    for log, wrap in ((scalar, lambda action: action), (walkers, lambda action: np.array([action]))):
+        for options in ({"freeze": True}, None):
+            log.reset(seed=3, options=options)
+            for action in actions:
+                log.step(wrap(action))
+    assert len(scalar.rows) == 1
+    assert walkers.rows == scalar.rows
+
+
+def test_rows_of_several_children_are_the_scalar_environments():
+    small = {"limit": 30, "chunks": 2, "chunk_size": 3, "val_batches": 2, "batch_size": 4}
+    children = VectorEpisodeLog(gym.make_vec("RegTune-v0", num_envs=2, **small), lambda row: None)
+    children.reset(seed=3)
+    for _ in range(2):
+        children.step(np.array([[0.1], [0.2]], np.float32))
+    alone = []
+    for k in range(2):
+        log = EpisodeLog(gym.make("RegTune-v0", **small), alone.append)
+        log.reset(seed=3 + k)
+        for _ in range(2):
+            log.step(np.array([0.1 * (k + 1)], np.float32))
+    assert [row["gradient_steps"] for row in children.rows] == [9, 18]
+    assert children.rows[1]["env_steps"] == 4
+    for row, other in zip(children.rows, alone, strict=True):
+        assert {**row, "env_steps": 0, "gradient_steps": 0} == {**other, "env_steps": 0, "gradient_steps": 0}

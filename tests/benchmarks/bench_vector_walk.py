@@ -15,11 +15,12 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from noise_images import noise_splits
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from fer_gym.data import Split, Splits
+from fer_gym.data import Splits
 from fer_gym_agents import GymnasiumVecEnv, Reinforce, SampleCredits
 
 _WALKERS = 64
@@ -42,11 +43,6 @@ class _Clock(BaseCallback):
         if self._left == 1:
             self.seconds = time.perf_counter() - self._start
         return True
-
-
-def _noise_images(count: int) -> Split:
-    rng = np.random.default_rng(0)
-    return Split(rng.integers(0, 256, (count, 1, 48, 48), dtype=np.uint8), np.arange(count) % 7)
 
 
 def _agent(name: str, env: Any, steps: int) -> OnPolicyAlgorithm:
@@ -81,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=7)
     options = parser.parse_args()
-    splits = Splits(_noise_images(_IMAGES), _noise_images(70), _noise_images(70), tuple("abcdefg"))
+    splits = noise_splits(_IMAGES)
     for name, target in _TARGETS.items():
         vector, scalar = _walk(name, splits, _WALKERS), _walk(name, splits, 1)
         pairs = np.array([(vector(), scalar()) for _ in range(options.pairs)])

@@ -10,22 +10,16 @@ from collections.abc import Callable
 
 import gymnasium as gym
 import numpy as np
-
-from fer_gym.data import Split, Splits
+from noise_images import noise_splits
 
 _PAIRS = 15
 _STEPS = 20_000
 _TARGET = 2.5
 
 
-def _noise_images(count: int) -> Split:
-    rng = np.random.default_rng(0)
-    return Split(rng.integers(0, 256, (count, 1, 48, 48), dtype=np.uint8), np.arange(count) % 7)
-
-
 def _walk() -> Callable[[], float]:
     """Seconds per step over one frozen episode, every second image retained; its last step is left out."""
-    splits = Splits(_noise_images(_STEPS + 1), _noise_images(70), _noise_images(70), tuple("abcdefg"))
+    splits = noise_splits(_STEPS + 1)
     env = gym.make("fer_gym:ImageSelect-v0", dataset=splits, pretrain_epochs=0)
     env.reset(seed=0)
     actions = list(np.random.default_rng(0).integers(2, size=_STEPS))

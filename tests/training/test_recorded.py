@@ -40,6 +40,7 @@ def _record(self: Any, batch: Tensor) -> None:
 @pytest.fixture
 def recording(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "graphs_are_wanted", lambda device: True)
+    monkeypatch.setattr(trainer.hardware, "takes_images", lambda device, size: True)
     monkeypatch.setattr(recorded.Recorded, "_record", _record)
 
 
@@ -84,6 +85,7 @@ def same(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
 def test_a_recorded_run_is_the_plain_one(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = run(build(optimizer=optimizer))
     monkeypatch.setattr(trainer, "graphs_are_wanted", lambda device: True)
+    monkeypatch.setattr(trainer.hardware, "takes_images", lambda device, size: True)
     monkeypatch.setattr(recorded.Recorded, "_record", _record)
     made = build(optimizer=optimizer)
     assert same(run(made), plain)

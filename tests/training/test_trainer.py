@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from torch import Tensor, nn
 
 from fer_gym.data import Split, Splits
-from fer_gym.training import NETWORKS, Trainer, TrainerSettings
+from fer_gym.training import NETWORKS, Trainer, TrainerSettings, hardware
 from fer_gym.training.generators import Dropout, draw_noise_from
 
 SPLITS = tiny_data.splits(30)
@@ -391,3 +391,28 @@ def test_bf16_trains() -> None:
     outputs = made.outputs("val")
     assert outputs.features.dtype == outputs.probabilities.dtype == np.float32
     np.testing.assert_allclose(outputs.probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_images_on_the_device_are_those_of_the_memory_map(monkeypatch):
+    def weights():
+        trainer = Trainer(SPLITS, TrainerSettings("small", precision="fp32", device="cpu"))
+        trainer.train_epochs(trainer.all_images(), 2)
+        return [*trainer.network.parameters()], trainer.outputs("val").probabilities
+
+    mapped, of_mapped = weights()
+    monkeypatch.setattr(hardware, "takes_images", lambda device, size: True)
+    copied, of_copied = weights()
+    assert all(torch.equal(one, other) for one, other in zip(mapped, copied, strict=True))
+    assert np.array_equal(of_mapped, of_copied)
+
+
+def test_images_that_do_not_fit_stay_in_the_memory_map(monkeypatch, caplog):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2**30, 2**34))
+    cuda = torch.device("cuda", 0)
+    assert hardware.takes_images(cuda, 2**29)
+    assert not caplog.messages
+    assert not hardware.takes_images(cuda, 2**29 + 2**28)
+    assert caplog.messages == [
+        "the images take 0.75 GiB, cuda:0 has 1.00 GiB free: they stay in the memory map, which is slower"
+    ]
+    assert not hardware.takes_images(torch.device("cpu"), 1)
