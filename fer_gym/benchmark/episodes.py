@@ -77,9 +77,7 @@ class VectorEpisodeLog(gym.vector.VectorWrapper):
         self._infos: list[list[dict[str, Any]]] = [[] for _ in range(env.num_envs)]
         self._env_steps = 0
 
-    def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset those of the options' `reset_mask`, or all, and remember whether the episode is frozen."""
         observations, info = self.env.reset(seed=seed, options=options)
         self._frozen = bool(options and options.get("freeze"))
