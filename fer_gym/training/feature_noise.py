@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fer_gym.training.generators import DrawsNoise
+from fer_gym.training.generators import DrawsNoise, standard_normal
 from fer_gym.training.networks import NETWORKS, NetworkFactory
 
 #: From an activation z, (B, C, ...), to the noise in units of the normalised activation, of z's shape; None for none.
@@ -91,7 +91,7 @@ class DynamicNoise(DrawsNoise):
     def forward(self, z: Tensor) -> Tensor:
         """The noise for `z`, (B, C, ...)."""
         strength = F.softplus(self.rho).to(z.dtype).view(1, -1, *[1] * (z.ndim - 2))
-        return strength * torch.empty_like(z).normal_(generator=self.generator)
+        return strength * standard_normal(z, self.generator)
 
 
 class PeriodicNoise(DrawsNoise):
@@ -114,7 +114,7 @@ class PeriodicNoise(DrawsNoise):
         """The noise for `z`, (B, C, ...): zeros out of its turn."""
         strength = (self.sigma * (self.step % self.period == 0)).to(z.dtype)
         self.step += 1
-        return strength * torch.empty_like(z).normal_(generator=self.generator)
+        return strength * standard_normal(z, self.generator)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fer_gym.training import feature_noise
-from fer_gym.training.generators import Dropout
+from fer_gym.training.generators import Dropout, standard_normal
 
 #: What a batch is trained towards: pairs of a weight (a 0-dimensional tensor) and labels, int64 (B,). The loss is the
 #: weighted sum of the cross-entropies, the weights' sum is 1.
@@ -111,7 +111,7 @@ class InputNoise(Regularizer):
         """Add the noise."""
         if self.is_off:
             return images, targets
-        eps = torch.empty_like(images).normal_(generator=self.generator)
+        eps = standard_normal(images, self.generator)
         return torch.addcmul(images, eps, self.strength * self._pixel_scale), targets
 
 
@@ -128,7 +128,7 @@ class FeatureNoise(Regularizer):
     def _noise(self, z: Tensor) -> Tensor | None:
         if self.is_off:
             return None
-        return torch.empty_like(z).normal_(generator=self.generator).mul_(self.strength)
+        return standard_normal(z, self.generator).mul_(self.strength)
 
 
 class WeightDecay(Regularizer):

@@ -27,8 +27,8 @@ from fer_gym.training.regularizers import REGULARIZERS, Regularizer, Strengths, 
 
 _T = TypeVar("_T")
 
-# Evaluation is not trained, so its batch is free: large enough to be fast, small enough to stay in the cache.
-_EVALUATION_BATCH = 256
+# What is only evaluated comes in batches of any size: small enough for a CPU's caches, large enough to fill a GPU.
+_EVALUATION_BATCH = {"cpu": 64, "cuda": 1024}
 
 
 @dataclass(frozen=True)
@@ -390,7 +390,7 @@ class Trainer:
     def _evaluation_pass(self, split: str, forward: Callable[[Tensor], _T]) -> list[_T]:
         images = self._images[split]
         self.network.eval()
-        batches = torch.arange(len(images)).split(_EVALUATION_BATCH)
+        batches = torch.arange(len(images)).split(_EVALUATION_BATCH[self.device.type])
         with self._memory(), torch.no_grad(), self._autocast(), self._global_generators_ours():
             return [forward(self._standardise(images.batch(batch)[0])) for batch in batches]
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fer_gym.data import Split, Splits
 from fer_gym.training import NETWORKS, Trainer, TrainerSettings, hardware
-from fer_gym.training.generators import Dropout, draw_noise_from
+from fer_gym.training.generators import Dropout, draw_noise_from, standard_normal
 
 SPLITS = tiny_data.splits(30)
 FP32 = {"precision": "fp32", "device": "cpu"}
@@ -416,3 +416,15 @@ def test_images_that_do_not_fit_stay_in_the_memory_map(monkeypatch, caplog):
         "the images take 0.75 GiB, cuda:0 has 1.00 GiB free: they stay in the memory map, which is slower"
     ]
     assert not hardware.takes_images(torch.device("cpu"), 1)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_noise_is_drawn_in_the_layout_of_what_it_is_added_to(memory_format):
+    like = torch.zeros(4, 3, 32, 32).to(memory_format=memory_format)
+    drawn = standard_normal(like, torch.Generator().manual_seed(0))
+    assert drawn.stride() == like.stride()
+    assert drawn.mean().abs() < 0.03
+    assert abs(drawn.std() - 1) < 0.03
+    in_memory = drawn if memory_format == torch.contiguous_format else drawn.permute(0, 2, 3, 1)
+    again = torch.empty(drawn.numel()).normal_(generator=torch.Generator().manual_seed(0))
+    assert torch.equal(in_memory.flatten(), again)
