@@ -13,7 +13,7 @@ _QUICK = Suite(
             (arms.KEEP_ALL, arms.REINFORCE, arms.RANDOM),
             {"limit": 2000, "noise": "faces", "batch_size": 64, **arms.RLPS_ENV},
             episodes=8,
-            retrain_epochs=12,
+            retrain_epochs=10,
         ),
         RegTuneTask(
             "schedule",
@@ -24,7 +24,7 @@ _QUICK = Suite(
                 Arm("PPO on dropout", "ppo"),
             ),
             {"limit": 500, "chunks": 8, "chunk_size": 10, "val_batches": 5, "batch_size": 32},
-            episodes=10,
+            episodes=8,
             children=2,
         ),
     ),
