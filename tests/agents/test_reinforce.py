@@ -12,6 +12,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from toy_walk import BAD, GOOD, ToyWalk
 
@@ -286,6 +287,14 @@ def test_what_it_logs(capsys: pytest.CaptureFixture[str]) -> None:
     quick(ToyWalk(), verbose=1).learn(32)
     printed = capsys.readouterr().out
     assert all(name in printed for name in ("keep_ratio", "mean_credit", "entropy", "learning_rate"))
+
+
+def test_tensorboard(tmp_path: Path) -> None:
+    quick(ToyWalk(), tensorboard_log=str(tmp_path)).learn(32)
+    (folder,) = tmp_path.iterdir()
+    assert folder.name == "REINFORCE_1"
+    events = EventAccumulator(str(folder)).Reload()
+    assert len(events.Scalars("rollout/keep_ratio")) == 2
 
 
 @pytest.mark.parametrize(
