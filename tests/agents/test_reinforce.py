@@ -294,7 +294,8 @@ def test_tensorboard(tmp_path: Path) -> None:
     (folder,) = tmp_path.iterdir()
     assert folder.name == "REINFORCE_1"
     events = EventAccumulator(str(folder)).Reload()
-    assert len(events.Scalars("rollout/keep_ratio")) == 2
+    # As every algorithm of Stable-Baselines3, it writes what it learnt after the next rollout.
+    assert [event.step for event in events.Scalars("rollout/keep_ratio")] == [32]
 
 
 @pytest.mark.parametrize(
