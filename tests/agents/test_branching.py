@@ -50,7 +50,7 @@ def test_greedy_takes_the_best_branch_of_each_chunk() -> None:
     child = agent._child
     agent._child = lambda: children.append(child()) or children[-1]  # type: ignore[func-returns-value, method-assign]
     agent.learn(12)
-    assert agent.chunks_trained == 3 * 4
+    assert agent.chunks_trained == 1 + 3 * 4  # the warm-up, and three branches of each chunk
     assert agent.schedule.shape == (4, 1)
     env = tune()
     for chunk in range(4):
@@ -75,7 +75,7 @@ def test_a_population_ends_with_the_schedule_that_made_its_best_child(monkeypatc
     agent = PopulationBasedTraining(tune(), seed=1, population=8, interval=1)
     agent.learn(32)
     assert len(seeds) == 8 == len(agent.scores)
-    assert agent.chunks_trained == 8 * 4
+    assert agent.chunks_trained == 8 * (1 + 4)
     monkeypatch.undo()
     # The best child has one ancestor's seed and the strengths of all its ancestors.
     ends = [end_of(tune(), seed, agent.schedule)["validation"]["macro_f1"] for seed in seeds]
@@ -127,7 +127,8 @@ def test_a_search_keeps_to_its_budget_and_repeats_its_answer(name: str, tmp_path
     settings = {"pbt": {"population": 4}, "greedy": {"strengths": (0.0, 1.0)}, "best_static": {"strengths": [0.2, 0.5]}}
     agent: Any = agents.make(name, env, 3, settings.get(name, {}))
     agent.learn(17)
-    assert 0 < env.steps + agent.chunks_trained <= 17
+    warm_ups = len(agent.scores) if agent.chunks_trained else 0  # which are no steps
+    assert 0 < env.steps + agent.chunks_trained - warm_ups <= 17
     observation, state = np.zeros(2, np.float32), None
     actions = []
     for _ in range(4):
