@@ -8,10 +8,17 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+import types
 from pathlib import Path
 
 import numpy as np
 import torch
+
+# Where PyTorch has no CUDA, torchvision's compiled part does not load, and this module of it fails on that. Its data
+# sets and transforms, all that DACBench uses, do without.
+if not torch.cuda.is_available():
+    sys.modules["torchvision._meta_registrations"] = types.ModuleType("torchvision._meta_registrations")
+
 from dacbench.benchmarks import SGDBenchmark
 from dacbench.envs import SGDInstance
 from torch import nn
