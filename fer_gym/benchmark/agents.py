@@ -13,6 +13,8 @@ import gymnasium as gym
 from fer_gym.benchmark import records
 
 GROUP = "fer_gym.agents"
+#: The group of the one that brings Gymnasium's vector environments to them.
+ADAPTERS = "fer_gym.vector_adapters"
 #: Beside `records/`, where a benchmark keeps what has learnt.
 FOLDER = "agents"
 
@@ -68,6 +70,19 @@ def load(record: Path, env: gym.Env[Any, Any]) -> Agent:
 def names() -> list[str]:
     """The agents that are installed."""
     return sorted({entry.name for entry in entry_points(group=GROUP)})
+
+
+def adapted(env: gym.vector.VectorEnv[Any, Any, Any]) -> Any:
+    """Several environments in the form that agents take, by the adapter that is installed.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    try:
+        adapter = next(iter(entry_points(group=ADAPTERS))).load()
+    except (StopIteration, ImportError) as error:
+        raise ValueError("--num-envs: several environments need pip install 'fer-gym[agents]'") from error
+    return adapter(env)
 
 
 def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any]) -> Agent:

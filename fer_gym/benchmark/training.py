@@ -131,11 +131,7 @@ def _make(arguments: Arguments, note: Callable[[dict[str, Any]], None]) -> tuple
         several = VectorEpisodeLog(gym.make_vec(arguments.env_id, num_envs=count, **arguments.env), note)
     except gym.error.UnregisteredEnv as error:
         raise ValueError(f"environment {arguments.env_id!r} is unknown; use ImageSelect-v0 or RegTune-v0") from error
-    try:
-        from fer_gym_agents import GymnasiumVecEnv
-    except ImportError as error:
-        raise ValueError("--num-envs: several environments need pip install 'fer-gym[agents]'") from error
-    return several, GymnasiumVecEnv(several)
+    return several, agents.adapted(several)
 
 
 def _learn(learner: Any, log: Any, arguments: Arguments, path: Path | None, kept: dict[str, Any] | None) -> None:

@@ -6,19 +6,12 @@ Run: python tests/benchmarks/bench_children.py [--network NAME] [--pairs N]
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 
 import gymnasium as gym
 import numpy as np
+from bench_reg_tune import seconds
 
 _CHILDREN = 4
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def main() -> None:
@@ -41,7 +34,7 @@ def main() -> None:
 
     together.step(actions)
     in_turn()
-    pairs = np.array([(_seconds(lambda: together.step(actions)), _seconds(in_turn)) for _ in range(options.pairs)])
+    pairs = np.array([(seconds(lambda: together.step(actions)), seconds(in_turn)) for _ in range(options.pairs)])
     ratios = np.sort(pairs[:, 0] / pairs[:, 1])
     ours, reference = np.median(pairs, axis=0)
     print(

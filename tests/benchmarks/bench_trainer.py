@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import copy
-import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from bench_reg_tune import seconds
 from noise_images import noise_splits
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -42,12 +42,6 @@ def _plain_epoch(network: nn.Module, batches: _Batches, device: torch.device) ->
 def _finish(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()
-
-
-def _seconds(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def main() -> None:
@@ -81,7 +75,7 @@ def main() -> None:
 
         for work in (ours, plain):
             work()
-        pairs = np.array([(_seconds(ours), _seconds(plain)) for _ in range(options.pairs)])
+        pairs = np.array([(seconds(ours), seconds(plain)) for _ in range(options.pairs)])
         ratios = np.sort(pairs[:, 1] / pairs[:, 0])
         rate, plain_rate = options.images / np.median(pairs, axis=0)
         print(
