@@ -156,15 +156,13 @@ def _learning_panel(
     task: TaskResults, name: str, keys: tuple[str, ...], along: str = "episode", cost: str | None = None
 ) -> Panel | None:
     """A number of each episode, over the episodes or over what the record says that they took."""
-    arrays: dict[str, tuple[NDArray[np.float64], NDArray[np.float64] | None]] = {}
+    arrays = {}
     for arm, by_seed in task.arms.items():
         episodes = [record["episodes"] for record in by_seed.values()]
         lines = [[value(row, *keys) for row in rows] for rows in episodes]
-        places = None if cost is None else [[value(row, cost) for row in rows] for rows in episodes]
-        if all(
-            any(number is not None for row in each for number in row) for each in (lines, places) if each is not None
-        ):
-            arrays[arm] = filled(lines), None if places is None else filled(places)
+        places = [[i if cost is None else value(row, cost) for i, row in enumerate(rows, 1)] for rows in episodes]
+        if all(any(number is not None for row in each for number in row) for each in (lines, places)):
+            arrays[arm] = filled(lines), filled(places)
     if not arrays:
         return None
 
