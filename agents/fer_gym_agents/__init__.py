@@ -3,6 +3,7 @@
 from fer_gym_agents.agreement import Agreement
 from fer_gym_agents.baselines import ImageVariance, KeepAll, Oracle, RandomKeep
 from fer_gym_agents.branching import Greedy, PopulationBasedTraining
+from fer_gym_agents.clock import Clocked, ClockedPPO
 from fer_gym_agents.confidence import Cleanlab, Entropy, SelfConfidence
 from fer_gym_agents.credit import SampleCredits
 from fer_gym_agents.dvrl import Dvrl
@@ -26,6 +27,8 @@ __all__ = [
     "BestStatic",
     "BoxPolicy",
     "Cleanlab",
+    "Clocked",
+    "ClockedPPO",
     "Cosine",
     "Curriculum",
     "Dvrl",

@@ -14,6 +14,7 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
+from fer_gym_agents.clock import ClockedPPO
 from fer_gym_agents.lengths import told_length
 from fer_gym_agents.walkers import WalkerPPO, minibatch, walk_settings
 
@@ -86,7 +87,8 @@ def ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = 
 
     What the paper does not tell is chosen for a training of some 40 episodes: a rollout is two episodes, halved into
     minibatches of one episode's size, which are learnt from ten times over at a rate of 1e-3. (A single episode is too
-    noisy.) Draws begin with a standard deviation of a quarter of the Box's width:
+    noisy.) Generalised advantages have lambda = 0.9 and are held against the time within the episode; see `Clocked` for
+    what a critic of the losses teaches instead. Draws begin with a standard deviation of a quarter of the Box's width:
     Stable-Baselines3's half of it would clip every third draw to a bound, and nothing would hold the mean inside.
 
     The agent takes `env` as it is, its actions not normalised to [-1, 1], and `predict` returns actions in the units of
@@ -106,7 +108,9 @@ def ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = 
     if images := told_length(env, "num_images"):
         return WalkerPPO(env=env, seed=seed, **_of_a_walk(images, settings, blind))
     extractor = Blind if blind else Symlog
-    return PPO(env=env, seed=seed, **_with_defaults(env, settings, BoxPolicy, features_extractor_class=extractor))
+    return ClockedPPO(
+        env=env, seed=seed, **_with_defaults(env, settings, BoxPolicy, features_extractor_class=extractor)
+    )
 
 
 def recurrent_ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> RecurrentPPO:
@@ -122,7 +126,7 @@ def recurrent_ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **se
         ValueError: as `ppo`.
     """
     try:
-        from fer_gym_agents.recurrent import BoxLstmPolicy, RecurrentPPO, WalkerRecurrentPPO
+        from fer_gym_agents.recurrent import BoxLstmPolicy, ClockedRecurrentPPO, WalkerRecurrentPPO
     except ImportError as error:
         raise ImportError("recurrent_ppo needs sb3-contrib: pip install 'fer-gym[agents]'") from error
     if images := told_length(env, "num_images"):
@@ -130,7 +134,7 @@ def recurrent_ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **se
         return WalkerRecurrentPPO(env=env, seed=seed, **_of_a_walk(images, {**lstm, **settings}, blind=False))
     # An LSTM as wide as the layers that follow it: the library's 256 units take most of a training's time.
     keywords = _with_defaults(env, settings, BoxLstmPolicy, features_extractor_class=Symlog, lstm_hidden_size=64)
-    return RecurrentPPO(env=env, seed=seed, **keywords)
+    return ClockedRecurrentPPO(env=env, seed=seed, **keywords)
 
 
 def _of_a_walk(images: int, settings: dict[str, Any], blind: bool) -> dict[str, Any]:
@@ -162,6 +166,7 @@ def _with_defaults(
         "n_epochs": 10,
         "learning_rate": 1e-3,
         "gamma": 0.995,
+        "gae_lambda": 0.9,
         "clip_range": 0.2,
         "device": "cpu",  # the networks are small
         **settings,

@@ -8,14 +8,19 @@ from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.distributions import Distribution
 from torch import Tensor
 
+from fer_gym_agents.clock import Clocked
 from fer_gym_agents.ppo import BoxPolicy
 from fer_gym_agents.walkers import Walker
 
-__all__ = ["BoxLstmPolicy", "RecurrentPPO", "WalkerRecurrentPPO"]
+__all__ = ["BoxLstmPolicy", "ClockedRecurrentPPO", "RecurrentPPO", "WalkerRecurrentPPO"]
 
 
 class BoxLstmPolicy(BoxPolicy, RecurrentActorCriticPolicy):
     """`BoxPolicy` with an LSTM before the networks of actor and critic."""
+
+
+class ClockedRecurrentPPO(Clocked, RecurrentPPO):
+    """RecurrentPPO with the clock for a critic."""
 
 
 class WalkerRecurrentPPO(Walker, RecurrentPPO):

@@ -17,7 +17,7 @@ from toy_box import ToyBox
 from toy_walk import ToyWalk
 
 from fer_gym.benchmark import agents
-from fer_gym_agents import RandomPerChunk, Symlog, ppo, recurrent_ppo
+from fer_gym_agents import BoxPolicy, RandomPerChunk, Symlog, ppo, recurrent_ppo
 
 BOTH = pytest.mark.parametrize(("make", "algorithm"), [(ppo, PPO), (recurrent_ppo, RecurrentPPO)])
 
@@ -57,12 +57,10 @@ def test_actions_are_in_the_environments_units(make: Any, algorithm: Any) -> Non
 def test_it_is_the_policy_of_the_rescaled_environment() -> None:
     """The same seed, the same training as Stable-Baselines3's own policy on RescaleAction(-1, 1)."""
     ours, theirs = ToyBox(), ToyBox()
-    policy = {"features_extractor_class": Symlog, "log_std_init": -0.7}
-    settings: dict[str, Any] = {"n_steps": 20, "batch_size": 20, "seed": 5, "policy_kwargs": policy}
-    ppo(ours, gamma=0.99, learning_rate=3e-4, **settings).learn(60)
-    PPO("MlpPolicy", RescaleAction(theirs, *np.array([[-1, -1], [1, 1]], np.float32)), device="cpu", **settings).learn(
-        60
-    )
+    rescaled = RescaleAction(theirs, *np.array([[-1, -1], [1, 1]], np.float32))
+    settings: dict[str, Any] = {"n_steps": 20, "batch_size": 20, "seed": 5, "device": "cpu"}
+    PPO(BoxPolicy, ours, policy_kwargs={"log_std_init": -0.7}, **settings).learn(60)
+    PPO("MlpPolicy", rescaled, policy_kwargs={"log_std_init": -0.7}, **settings).learn(60)
     assert len(ours.actions) == 60
     assert np.array(ours.actions) == pytest.approx(np.array(theirs.actions), abs=1e-4)
 

@@ -1,0 +1,80 @@
+"""Stable-Baselines3's on-policy algorithms with a baseline that knows the time, for RegTune-v0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3 import PPO
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+
+class Clocked(OnPolicyAlgorithm):
+    """An on-policy algorithm whose advantages are held against the time within the episode, not the observation.
+
+    What an episode still pays depends above all on how long it still lasts, and RegTune-v0's observation does not tell
+    that. A critic of the observation reads it from the losses, which fall as a child learns: where they are high it
+    takes the episode for young, with all its losses of F1 to come. But a strong regulariser makes the next losses high.
+    Such a critic so blames it for time that has not gone by, and generalised advantages with lambda < 1 teach the
+    opposite of what pays.
+
+    In its place stands b(t), what was paid from the t-th step of an episode to its end, discounted, on the mean of the
+    last rollouts. The action cannot move it, so no lambda is biased by it. The networks of the policy's critic are
+    still trained, towards the same returns, and decide nothing.
+    """
+
+    #: What is left of a rollout's weight in the mean reward of each step after the next one.
+    fading = 2 / 3
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Per step of an episode: how much was paid at it, and how often, both fading. Arrays, which `save` keeps.
+        self._paid: NDArray[np.float64] = np.zeros(0)
+        self._counted: NDArray[np.float64] = np.zeros(0)
+        self._elapsed: NDArray[np.int64] = np.zeros(0, np.int64)  # of each environment's running episode
+        super().__init__(*args, **kwargs)
+
+    def train(self) -> None:
+        """Hold the rollout's rewards against the clock, then learn from it."""
+        buffer = self.rollout_buffer
+        times = self._times(buffer.episode_starts)
+        self._remember(times[:-1], buffer.rewards)
+        to_come = self._to_come()[times]
+        buffer.values = to_come[:-1].astype(np.float32)
+        after = torch.as_tensor(to_come[-1], dtype=torch.float32)
+        assert self._last_episode_starts is not None
+        buffer.compute_returns_and_advantage(after, self._last_episode_starts)
+        super().train()
+
+    def _times(self, starts: NDArray[np.float32]) -> NDArray[np.int64]:
+        """The step of its episode that each step (T, environments) is, from 0, and after them that of the next one."""
+        times = np.zeros((len(starts) + 1, starts.shape[1]), np.int64)
+        now = np.resize(self._elapsed, starts.shape[1])
+        for step, begins in enumerate(starts):
+            now = np.where(begins > 0, 0, now)
+            times[step] = now
+            now = now + 1
+        times[-1] = self._elapsed = now
+        return times
+
+    def _remember(self, times: NDArray[np.int64], rewards: NDArray[np.float32]) -> None:
+        """Add rewards (T, environments) to what was paid at their times."""
+        length = max(len(self._paid), int(times.max()) + 1)
+        for name, seen in (("_paid", rewards.ravel()), ("_counted", np.ones(rewards.size))):
+            kept = np.zeros(length)
+            kept[: len(getattr(self, name))] = self.fading * getattr(self, name)
+            setattr(self, name, kept + np.bincount(times.ravel(), seen, length))
+
+    def _to_come(self) -> NDArray[np.float64]:
+        """b(t) of each step of the longest episode so far, and 0 for what comes after it."""
+        # A step that no episode reached any more fades to nothing.
+        mean = self._paid / np.maximum(self._counted, np.finfo(np.float64).tiny)
+        to_come = np.zeros(len(mean) + 1)
+        for time in reversed(range(len(mean))):
+            to_come[time] = mean[time] + self.gamma * to_come[time + 1]
+        return to_come
+
+
+class ClockedPPO(Clocked, PPO):
+    """PPO with the clock for a critic."""
