@@ -13,6 +13,7 @@ from gymnasium.wrappers import RescaleAction
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import DummyVecEnv
 from toy_box import ToyBox
 from toy_walk import ToyWalk
 
@@ -84,8 +85,8 @@ def test_the_papers_settings_and_those_that_follow() -> None:
     assert agent.clip_range(1.0) == 0.2
     assert agent.gamma == 0.995
     assert agent.n_steps == 60
-    assert agent.batch_size == 30
-    assert ppo(ToyBox(chunks=1)).batch_size == 2
+    assert agent.batch_size == 60
+    assert ppo(DummyVecEnv([ToyBox, ToyBox])).batch_size == 2 * 2 * 5
 
 
 def test_any_keyword_can_be_overridden() -> None:
