@@ -16,7 +16,7 @@ from fer_gym.envs.checks import check_choice, check_count
 from fer_gym.envs.rewards import FinishedWalk, RewardFunction
 from fer_gym.envs.training_env import Training
 from fer_gym.training import NetworkFactory, Outputs, Trainer, TrainerSettings
-from fer_gym.training.trainer import feature_width
+from fer_gym.training.settings import feature_width
 
 # The features of a sane network are far inside; the bound makes the observation space finite.
 FEATURE_BOUND = 1e6

@@ -4,7 +4,8 @@ from fer_gym.training.feature_noise import Dni, Periodic
 from fer_gym.training.metrics import confusion_matrix, scores
 from fer_gym.training.networks import NETWORKS, NetworkFactory
 from fer_gym.training.regularizers import Regularizer, Strengths, Targets
-from fer_gym.training.trainer import Batches, Outputs, Trainer, TrainerSettings
+from fer_gym.training.settings import TrainerSettings
+from fer_gym.training.trainer import Batches, Outputs, Trainer
 
 __all__ = [
     "NETWORKS",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -20,61 +19,14 @@ from fer_gym.training import features, hardware, optimizers
 from fer_gym.training.generators import Dropout, draw_noise_from, global_generators_restored
 from fer_gym.training.images import Images, mean_and_std
 from fer_gym.training.metrics import batch_macro_f1, confusion_matrix, scores
-from fer_gym.training.networks import NETWORKS, NetworkFactory
-from fer_gym.training.optimizers import OPTIMIZERS
 from fer_gym.training.recorded import Recorded, Work, graphs_are_wanted
 from fer_gym.training.regularizers import REGULARIZERS, Regularizer, Strengths, Targets, seed_of
+from fer_gym.training.settings import TrainerSettings, build_network
 
 _T = TypeVar("_T")
 
 # What is only evaluated comes in batches of any size: small enough for a CPU's caches, large enough to fill a GPU.
 _EVALUATION_BATCH = {"cpu": 64, "cuda": 1024}
-
-
-@dataclass(frozen=True)
-class TrainerSettings:
-    """How the network is built and trained.
-
-    Attributes:
-        network: a name in `NETWORKS`, or a factory f(channels, classes, image_size) -> nn.Module.
-        batch_size: images per gradient step.
-        optimizer: "adam", or "sgd" (momentum 0.9).
-        learning_rate: of the optimiser, constant.
-        precision: "auto", "fp32" or "bf16" (autocast; the weights stay fp32).
-        device: "auto", "cpu", "cuda" or "cuda:N".
-
-    Raises:
-        ValueError: naming the keyword and what is allowed.
-    """
-
-    network: str | NetworkFactory = "small"
-    batch_size: int = 128
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    precision: str = "auto"
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        """Check what can be checked without touching a device."""
-        if not callable(self.network) and not (isinstance(self.network, str) and self.network in NETWORKS):
-            raise ValueError(
-                f"network: {self.network!r} is unknown; use one of {', '.join(NETWORKS)}, or a factory "
-                "f(channels, classes, image_size) -> nn.Module"
-            )
-        whole = isinstance(self.batch_size, int | np.integer) and not isinstance(self.batch_size, bool)
-        if not whole or self.batch_size < 1:
-            raise ValueError(f"batch_size: {self.batch_size!r} is not allowed; use a whole number of at least 1")
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer: {self.optimizer!r} is unknown; use one of {', '.join(OPTIMIZERS)}")
-        if not (isinstance(self.learning_rate, int | float | np.number) and 0 < self.learning_rate < math.inf):
-            raise ValueError(f"learning_rate: {self.learning_rate!r} is not allowed; use a positive number")
-        if self.precision not in hardware.PRECISIONS:
-            raise ValueError(f"precision: {self.precision!r} is unknown; use one of {', '.join(hardware.PRECISIONS)}")
-
-    @property
-    def factory(self) -> NetworkFactory:
-        """What makes the network."""
-        return NETWORKS[self.network] if isinstance(self.network, str) else self.network
 
 
 @dataclass(frozen=True)
@@ -120,35 +72,6 @@ class _Pending:
     outputs: Tensor
     indices: Tensor
     split: str
-
-
-def feature_width(settings: TrainerSettings, splits: Splits) -> int:
-    """D, the width of the feature, without a trainer. The networks of this package know theirs."""
-    if isinstance(settings.network, str):
-        width: int = settings.factory.feature_width  # type: ignore[attr-defined]
-        return width
-    # One thread: forking a process after a multi-threaded operation would hang it (AsyncVectorEnv does fork).
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        network = _build(settings.factory, splits, seed=0)
-        return features.probe(network, splits.image_shape, len(splits.classes))
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _build(factory: NetworkFactory, splits: Splits, seed: int) -> nn.Module:
-    channels, height, width = splits.image_shape
-    if height != width:
-        raise ValueError(f"dataset: images of {height}x{width}; the networks take square ones, so resize them")
-    with global_generators_restored(seed):
-        try:
-            network = factory(channels, len(splits.classes), height)
-        except TypeError as error:
-            raise ValueError(f"network: the factory f(channels, classes, image_size) failed: {error}") from error
-    if not isinstance(network, nn.Module):
-        raise ValueError(f"network: the factory returned {type(network).__name__}, expected an nn.Module")
-    return network
 
 
 class Trainer:
@@ -202,7 +125,7 @@ class Trainer:
         """Start afresh from `seed`: new weights, a new optimiser, generators at their beginning."""
         sequence = np.random.SeedSequence(seed)
         weights, order, noise, validation = (int(s) for s in sequence.generate_state(4, np.uint32))
-        network = _build(self.settings.factory, self.splits, weights)
+        network = build_network(self.settings.factory, self.splits, weights)
         if hasattr(self, "network") and self._all_ours:
             # In place: a recorded step keeps to the tensors that it was recorded with.
             self.network.load_state_dict(network.state_dict())
