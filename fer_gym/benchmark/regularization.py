@@ -14,6 +14,7 @@ from fer_gym.benchmark.episodes import EpisodeLog
 from fer_gym.benchmark.tasks import Arm, RegTuneTask
 from fer_gym.envs import RegTuneEnv
 from fer_gym.training import metrics
+from fer_gym.training.generators import global_generators_restored
 
 # The children that count are none of those that the agent learnt from, and the same for every arm of a seed.
 _FIRST_CHILD = 1_000_000
@@ -82,13 +83,18 @@ def run(
 
 
 def _live(agent: agents.Agent, env: gym.Env[Any, Any], seed: int) -> None:
-    """Let the agent regularise one child, without exploring."""
-    observation, _ = env.reset(seed=seed)
-    state, start, over = None, np.ones(1, dtype=bool), False
-    while not over:
-        action, state = agent.predict(observation, state=state, episode_start=start, deterministic=True)
-        observation, _, over, _, _ = env.step(action)
-        start = np.zeros(1, dtype=bool)
+    """Let the agent regularise one child as it learnt to, by draws: strengths that vary pay otherwise than their mean.
+
+    Algorithms of Stable-Baselines3 draw from the global generators. The child's seed decides what, so that an agent
+    that was saved and loaded gives the same child.
+    """
+    with global_generators_restored(seed):
+        observation, _ = env.reset(seed=seed)
+        state, start, over = None, np.ones(1, dtype=bool), False
+        while not over:
+            action, state = agent.predict(observation, state=state, episode_start=start, deterministic=False)
+            observation, _, over, _, _ = env.step(action)
+            start = np.zeros(1, dtype=bool)
 
 
 def _mean(rows: list[dict[str, Any]], key: str) -> float:

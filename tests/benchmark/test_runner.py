@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
+import numpy as np
 import pytest
 import small_records
 import tiny_data
@@ -12,6 +13,7 @@ import torch
 
 from fer_gym.benchmark import agents, launchers, records, results, runner, selection
 from fer_gym.benchmark.tasks import Arm, RegTuneTask, SelectionTask, Suite
+from fer_gym.training.generators import global_generators_restored
 from fer_gym_agents import Reinforce
 
 ARMS = (Arm("keep all", "keep_all"), Arm("learner", "reinforce"), Arm("random", "random", keep_ratio_of="learner"))
@@ -200,14 +202,17 @@ def test_a_record_is_enough_to_have_the_agent_again(tmp_path: Path):
             continue
         env = gym.make("RegTune-v0", **run, data_seed=3)
         agent = agents.load(path, env)
-        # The agent again, the same child again: the same strengths.
-        observation, _ = env.reset(seed=1_000_000 + 3)
-        state, schedule, over = None, [], False
-        while not over:
-            action, state = agent.predict(observation, state=state, deterministic=True)
-            observation, _, over, _, info = env.step(action)
-            schedule.append(list(info["hyperparameters"].values()))
+        # The agent again, the same child again, the same draws: the same strengths.
+        child = 1_000_000 + 3
+        with global_generators_restored(child):
+            observation, _ = env.reset(seed=child)
+            state, schedule, over = None, [], False
+            while not over:
+                action, state = agent.predict(observation, state=state)
+                observation, _, over, _, info = env.step(action)
+                schedule.append(list(info["hyperparameters"].values()))
         assert schedule == record["children"][0]["schedule"]
+        assert (len(np.unique(schedule)) == 1) == (record["arm"] == "best")
 
 
 def test_a_record_without_its_agent_says_so(trials, tmp_path: Path):
