@@ -16,9 +16,9 @@ class Clocked(OnPolicyAlgorithm):
 
     What an episode still pays depends above all on how long it still lasts, and RegTune-v0's observation does not tell
     that. A critic of the observation reads it from the losses, which fall as a child learns: where they are high it
-    takes the episode for young, with all its losses of F1 to come. But a strong regulariser makes the next losses high.
-    Such a critic so blames it for time that has not gone by, and generalised advantages with lambda < 1 teach the
-    opposite of what pays.
+    takes the child for young, with all the overfitting to come. But a strong regulariser makes the next losses high.
+    Such a critic charges it with an episode that seems to have grown longer, and generalised advantages with a small
+    lambda teach the opposite of what pays.
 
     In its place stands b(t), what was paid from the t-th step of an episode to its end, discounted, on the mean of the
     last rollouts. The action cannot move it, so no lambda is biased by it. The networks of the policy's critic are
@@ -29,9 +29,8 @@ class Clocked(OnPolicyAlgorithm):
     fading = 2 / 3
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Per step of an episode: how much was paid at it, and how often, both fading. Arrays, which `save` keeps.
-        self._paid: NDArray[np.float64] = np.zeros(0)
-        self._counted: NDArray[np.float64] = np.zeros(0)
+        # What was paid at each step of an episode, and how often, both fading. Arrays: `save` keeps them.
+        self._paid_and_counted: NDArray[np.float64] = np.zeros((2, 0))
         self._elapsed: NDArray[np.int64] = np.zeros(0, np.int64)  # of each environment's running episode
         super().__init__(*args, **kwargs)
 
@@ -60,16 +59,18 @@ class Clocked(OnPolicyAlgorithm):
 
     def _remember(self, times: NDArray[np.int64], rewards: NDArray[np.float32]) -> None:
         """Add rewards (T, environments) to what was paid at their times."""
-        length = max(len(self._paid), int(times.max()) + 1)
-        for name, seen in (("_paid", rewards.ravel()), ("_counted", np.ones(rewards.size))):
-            kept = np.zeros(length)
-            kept[: len(getattr(self, name))] = self.fading * getattr(self, name)
-            setattr(self, name, kept + np.bincount(times.ravel(), seen, length))
+        before = self._paid_and_counted
+        now = np.zeros((2, max(before.shape[1], int(times.max()) + 1)))
+        now[:, : before.shape[1]] = self.fading * before
+        np.add.at(now[0], times, rewards)
+        np.add.at(now[1], times, 1.0)
+        self._paid_and_counted = now
 
     def _to_come(self) -> NDArray[np.float64]:
         """b(t) of each step of the longest episode so far, and 0 for what comes after it."""
         # A step that no episode reached any more fades to nothing.
-        mean = self._paid / np.maximum(self._counted, np.finfo(np.float64).tiny)
+        paid, counted = self._paid_and_counted
+        mean = paid / np.maximum(counted, np.finfo(np.float64).tiny)
         to_come = np.zeros(len(mean) + 1)
         for time in reversed(range(len(mean))):
             to_come[time] = mean[time] + self.gamma * to_come[time + 1]

@@ -101,7 +101,7 @@ def test_earlier_rollouts_fade() -> None:
 def test_rollouts_that_end_within_episodes_and_several_environments() -> None:
     agent = Kept(env=DummyVecEnv([Child, lambda: Child(chunks=3)]), **settings(8, gamma=0.0))
     agent.learn(3 * 16)
-    # Undone: with nothing to come, the clock says the mean reward of a step, and a longer episode goes on counting.
+    # Where nothing to come counts, the clock says the mean reward of a step, and counts on over rollouts.
     paid, counted = np.zeros(20), np.zeros(20)
     times = np.array([np.arange(24) % 20, np.arange(24) % 3])
     for rollout, (rewards, values, _) in enumerate(agent.learnt):
@@ -119,7 +119,7 @@ def test_the_reference_agents_have_it(make: Any, tmp_path: Any) -> None:
     agent.learn(80)
     agent.save(tmp_path / "agent")
     loaded = type(agent).load(tmp_path / "agent", env=Child())
-    assert loaded._paid.any()
-    assert np.array_equal(loaded._paid, agent._paid)
+    assert loaded._paid_and_counted.any()
+    assert np.array_equal(loaded._paid_and_counted, agent._paid_and_counted)
     loaded.learn(40, reset_num_timesteps=False)
     assert loaded.num_timesteps == 120
