@@ -25,7 +25,7 @@ class Clocked(OnPolicyAlgorithm):
     still trained, towards the same returns, and decide nothing.
     """
 
-    #: What is left of a rollout's weight in the mean reward of each step after the next one.
+    #: A rollout's weight in the mean rewards, where that of the rollout after it is 1.
     fading = 2 / 3
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -47,7 +47,7 @@ class Clocked(OnPolicyAlgorithm):
         super().train()
 
     def _times(self, starts: NDArray[np.float32]) -> NDArray[np.int64]:
-        """The step of its episode that each step (T, environments) is, from 0, and after them that of the next one."""
+        """When in its episode each step (T, environments) was, from 0; the last row is when the next one will be."""
         times = np.zeros((len(starts) + 1, starts.shape[1]), np.int64)
         now = np.resize(self._elapsed, starts.shape[1])
         for step, begins in enumerate(starts):
