@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -57,7 +57,7 @@ class SelectorPolicy(BasePolicy):
         nn.init.zeros_(last.weight)  # begin at pi(a = 1) = 1/2 everywhere
         nn.init.zeros_(last.bias)
         self.network = nn.Sequential(*layers, last)
-        self.optimizer = torch.optim.Adam(self.parameters(), lr=lr_schedule(1))
+        self.optimizer = torch.optim.Adam(self.parameters(), lr=lr_schedule(1), foreach=True)
 
     def logits(self, observations: PyTorchObs) -> Tensor:
         """(B, ...) to (B,): the log-odds of retaining; pi(a = 1) is their sigmoid."""
@@ -332,33 +332,30 @@ class Reinforce(OnPolicyAlgorithm):
         """Gradient ascent on the credits in the rollout buffer; returns the policy's mean entropy in nats."""
         policy = self.policy
         policy.set_training_mode(True)
+        observations, actions, credits = self._steps()
         entropies = []
         for _ in range(self.n_epochs):
-            for observations, actions, credits in self._minibatches():
-                logits = policy.logits(observations)
+            # NumPy's generator is seeded as Stable-Baselines3's own buffer is.
+            order = torch.from_numpy(np.random.permutation(len(credits)))  # noqa: NPY002
+            for batch in order.split(self.batch_size):
+                logits = policy.logits(observations[batch])
                 entropy = _entropy(logits)
                 if self.gradient == "natural":
-                    ascent = (credits * (2 * actions - 1) - self.ent_coef * logits).detach() * logits
+                    ascent = (credits[batch] * (2 * actions[batch] - 1) - self.ent_coef * logits).detach() * logits
                 else:
-                    ascent = credits * _log_probability(logits, actions) + self.ent_coef * entropy
+                    ascent = credits[batch] * _log_probability(logits, actions[batch]) + self.ent_coef * entropy
                 policy.optimizer.zero_grad()
                 (-ascent.mean()).backward()
                 nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
                 policy.optimizer.step()
-                entropies.append(entropy.mean().item())
-        return float(np.mean(entropies))
+                entropies.append(entropy.detach())
+        return float(torch.cat(entropies).mean())
 
-    def _minibatches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Observations (B, ...), actions (B,) and credits (B,) of the steps that count, in an order drawn anew."""
-        buffer = self.rollout_buffer
-        steps, environments = np.nonzero(self._counts)
-        order = np.random.permutation(len(steps))  # noqa: NPY002  (seeded as Stable-Baselines3's own buffer is)
-        for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
-            rows = steps[chosen], environments[chosen]
-            actions = buffer.actions[rows].reshape(len(chosen))
-            observations, credits = buffer.observations[rows], buffer.returns[rows]
-            yield buffer.to_torch(observations), buffer.to_torch(actions), buffer.to_torch(credits)
+    def _steps(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Observations (T, ...), actions (T,) and credits (T,) of the steps in the rollout buffer that count."""
+        buffer, counts = self.rollout_buffer, self._counts
+        observations, actions, credits = buffer.observations[counts], buffer.actions[counts], buffer.returns[counts]
+        return buffer.to_torch(observations), buffer.to_torch(actions.reshape(-1)), buffer.to_torch(credits)
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "rollout_buffer", "_counts"]
