@@ -63,16 +63,15 @@ class Dvrl(Reinforce):
         self._update_learning_rate(self.policy.optimizer)
         self.policy.set_training_mode(True)
         low, high = self.keep_rates
-        for _ in range(self.n_epochs):
-            for observations, actions, returns in self._minibatches():
-                log_probability, _ = self.policy.evaluate_actions(observations, actions)
-                rate = torch.sigmoid(self.policy.logits(observations)).mean()
-                loss = -((returns - self.mean_return) * log_probability).mean()
-                loss = loss + self.penalty * ((rate - high).clamp(min=0) + (low - rate).clamp(min=0))
-                self.policy.optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
-                self.policy.optimizer.step()
+        for observations, actions, returns in self._minibatches():
+            log_probability, _ = self.policy.evaluate_actions(observations, actions)
+            rate = torch.sigmoid(self.policy.logits(observations)).mean()
+            loss = -((returns - self.mean_return) * log_probability).mean()
+            loss = loss + self.penalty * ((rate - high).clamp(min=0) + (low - rate).clamp(min=0))
+            self.policy.optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+            self.policy.optimizer.step()
         buffer = self.rollout_buffer
         self.logger.record("rollout/keep_ratio", float(buffer.actions[self._counts].mean()))
         self.mean_return += (float(buffer.returns[self._counts].mean()) - self.mean_return) / self.window

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -332,30 +332,34 @@ class Reinforce(OnPolicyAlgorithm):
         """Gradient ascent on the credits in the rollout buffer; returns the policy's mean entropy in nats."""
         policy = self.policy
         policy.set_training_mode(True)
-        observations, actions, credits = self._steps()
         entropies = []
+        for observations, actions, credits in self._minibatches():
+            logits = policy.logits(observations)
+            entropy = _entropy(logits)
+            if self.gradient == "natural":
+                ascent = (credits * (2 * actions - 1) - self.ent_coef * logits).detach() * logits
+            else:
+                ascent = credits * _log_probability(logits, actions) + self.ent_coef * entropy
+            policy.optimizer.zero_grad()
+            (-ascent.mean()).backward()
+            nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
+            policy.optimizer.step()
+            entropies.append(entropy.detach())
+        return float(torch.cat(entropies).mean())
+
+    def _minibatches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Observations (B, ...), actions (B,) and credits (B,) of the steps that count, `n_epochs` times over.
+
+        Each pass has an order of its own.
+        """
+        buffer, counts = self.rollout_buffer, self._counts
+        observations, credits = buffer.to_torch(buffer.observations[counts]), buffer.to_torch(buffer.returns[counts])
+        actions = buffer.to_torch(buffer.actions[counts].reshape(-1))
         for _ in range(self.n_epochs):
             # NumPy's generator is seeded as Stable-Baselines3's own buffer is.
             order = torch.from_numpy(np.random.permutation(len(credits)))  # noqa: NPY002
-            for batch in order.split(self.batch_size):
-                logits = policy.logits(observations[batch])
-                entropy = _entropy(logits)
-                if self.gradient == "natural":
-                    ascent = (credits[batch] * (2 * actions[batch] - 1) - self.ent_coef * logits).detach() * logits
-                else:
-                    ascent = credits[batch] * _log_probability(logits, actions[batch]) + self.ent_coef * entropy
-                policy.optimizer.zero_grad()
-                (-ascent.mean()).backward()
-                nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
-                policy.optimizer.step()
-                entropies.append(entropy.detach())
-        return float(torch.cat(entropies).mean())
-
-    def _steps(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Observations (T, ...), actions (T,) and credits (T,) of the steps in the rollout buffer that count."""
-        buffer, counts = self.rollout_buffer, self._counts
-        observations, actions, credits = buffer.observations[counts], buffer.actions[counts], buffer.returns[counts]
-        return buffer.to_torch(observations), buffer.to_torch(actions.reshape(-1)), buffer.to_torch(credits)
+            for batch in order.to(credits.device).split(self.batch_size):
+                yield observations[batch], actions[batch], credits[batch]
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "rollout_buffer", "_counts"]
