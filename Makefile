@@ -34,8 +34,8 @@ docs: $(DEV)/installed ## Build the documentation into docs/_build; a warning is
 	$(DEV)/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
-bench: $(DEV)/installed ## Measure speed: every tests/benchmarks/bench_*.py.
-	@set -e; for script in tests/benchmarks/bench_*.py; do echo "$$script"; $(DEV)/bin/python "$$script"; done
+bench: $(DEV)/installed ## Measure speed: every tests/benchmarks/bench_*.py, into one table.
+	$(DEV)/bin/python tests/benchmarks/run_all.py
 
 clean: ## Remove the environments and what was built; results/ stays.
 	rm -rf .venv build dist docs/_build docs/_generated .mypy_cache .pytest_cache .ruff_cache .hypothesis
