@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line; without its libraries, say which extra brings them."""
+    sys.path.insert(0, os.getcwd())  # where `--agent module:Name` is looked for first, as `python -m` would
     try:
         from fer_gym.cli_commands import app
     except ModuleNotFoundError as error:

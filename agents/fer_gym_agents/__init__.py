@@ -1,5 +1,12 @@
 """Reference agents. Every Stable-Baselines3 algorithm is an agent too."""
 
+from importlib.util import find_spec
+
+if find_spec("stable_baselines3") is None:
+    raise ModuleNotFoundError(
+        "fer_gym_agents needs stable_baselines3: pip install 'fer-gym[agents]'", name="stable_baselines3"
+    )
+
 from fer_gym_agents.agreement import Agreement
 from fer_gym_agents.baselines import ImageVariance, KeepAll, Oracle, RandomKeep
 from fer_gym_agents.branching import Greedy, PopulationBasedTraining

@@ -16,7 +16,7 @@ class Dvrl(Reinforce):
 
     For an environment with `reward="f1_change"`, `carry_over=False` and `observe_label=True`: an episode's return F is
     then what training the pretrained network on the selection did for its validation F1, and the policy sees the
-    label, as DVRL's does. Over mini-batches of the episode, with r the mean of pi(a_i = 1 | s_i), it descends
+    label, as DVRL's does. Over the episode, with r the mean of pi(a_i = 1 | s_i), it takes a step down
 
         - (F - d) mean_i log pi(a_i | s_i) + penalty * (max(r - high, 0) + max(low - r, 0)),
 
@@ -54,9 +54,10 @@ class Dvrl(Reinforce):
         self.penalty = penalty
         self.window = window
         self.mean_return = 0.0
-        defaults = {"credit": "episode", "gradient": "vanilla", "ent_coef": 0.0, "batch_size": 256}
+        defaults = {"credit": "episode", "gradient": "vanilla", "ent_coef": 0.0}
+        one_step = {"n_epochs": 1, "batch_size": None}
         frozen = {"pretrain_episodes": 0, "refresh_episodes": 0}
-        super().__init__(env, **{**defaults, **frozen, **settings})
+        super().__init__(env, **{**defaults, **one_step, **frozen, **settings})
 
     def train(self) -> None:
         """Update the policy from the episode in the rollout buffer, then the baseline."""

@@ -160,12 +160,15 @@ class Reinforce(OnPolicyAlgorithm):
         n_steps: steps of a rollout; None takes the environment's `num_images`, one episode (of several walkers, the
             longest shard). Where it has them, nothing else is allowed.
         credit: "sample" learns from `info["sample_credits"]`; "episode" gives every step the whole episode's return.
+            Take `n_epochs=1` and `batch_size=None` with it: of several gradient steps on one walk each but the first
+            learns from actions that the policy would no longer draw so, and a negative return then drives it away from
+            the share that was kept, ever faster, to keeping all or nothing.
         gradient: "natural" or "vanilla", see above.
         pretrain_episodes: frozen episodes before the first one. Like those of `refresh_episodes` they are not counted
             in `total_timesteps`. (An environment that does not know `options={"freeze": True}` is not frozen.)
         refresh_episodes: frozen episodes after each one.
         n_epochs: passes over an episode.
-        batch_size: steps per gradient step of the policy.
+        batch_size: steps per gradient step of the policy; None takes all of a walk.
         ent_coef: weight of the policy's entropy, in units of the credits.
         max_grad_norm: the gradient is scaled down to this norm.
         stats_window_size: as in Stable-Baselines3, like all that follow.
@@ -195,7 +198,7 @@ class Reinforce(OnPolicyAlgorithm):
         pretrain_episodes: int = 10,
         refresh_episodes: int = 1,
         n_epochs: int = 2,
-        batch_size: int = 64,
+        batch_size: int | None = 64,
         ent_coef: float = 0.09,
         max_grad_norm: float = 1.0,
         stats_window_size: int = 100,
@@ -358,7 +361,7 @@ class Reinforce(OnPolicyAlgorithm):
         for _ in range(self.n_epochs):
             # NumPy's generator is seeded as Stable-Baselines3's own buffer is.
             order = torch.from_numpy(np.random.permutation(len(credits)))  # noqa: NPY002
-            for batch in order.to(credits.device).split(self.batch_size):
+            for batch in order.to(credits.device).split(self.batch_size or len(order)):
                 yield observations[batch], actions[batch], credits[batch]
 
     def _excluded_save_params(self) -> list[str]:

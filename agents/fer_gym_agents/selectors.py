@@ -81,7 +81,8 @@ def sigmoid_selector(env: gym.Env[Any, Any], seed: int | None = None, **settings
 
     For an environment with `reward="log_likelihood"`: every step is paid the mean log-likelihood of the images
     retained. There is no entropy bonus and no baseline, so the gradient is the vanilla one: with the natural one, a
-    reward that is always negative would hold every probability at 1/2.
+    reward that is always negative would hold every probability at 1/2. And a walk gives one gradient step, see
+    `Reinforce`.
 
     Args:
         env: ImageSelect-v0.
@@ -91,5 +92,5 @@ def sigmoid_selector(env: gym.Env[Any, Any], seed: int | None = None, **settings
     Raises:
         ValueError: as `Reinforce`.
     """
-    defaults = {"credit": "episode", "gradient": "vanilla", "ent_coef": 0.0, "policy_kwargs": {"hidden": ()}}
-    return Reinforce(env, seed=seed, **{**defaults, **settings})
+    defaults = {"credit": "episode", "gradient": "vanilla", "ent_coef": 0.0, "n_epochs": 1, "batch_size": None}
+    return Reinforce(env, seed=seed, **{**defaults, "policy_kwargs": {"hidden": ()}, **settings})

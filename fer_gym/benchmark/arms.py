@@ -21,9 +21,17 @@ SIGMOID = Arm("sigmoid selector (Feng)", "sigmoid_selector", env={"reward": "log
 F1_CHANGE = Arm(
     "REINFORCE on F1 change",
     "reinforce",
-    # One number for the whole episode: no natural gradient, whose truncated weights need a credit of each image; and
-    # no frozen episodes, in which F1 cannot change.
-    {"credit": "episode", "gradient": "vanilla", "ent_coef": 0.0, "pretrain_episodes": 0, "refresh_episodes": 0},
+    # One number for the whole episode: one gradient step a walk, and not of the natural gradient, whose truncated
+    # weights need a credit of each image; and no frozen episodes, in which F1 cannot change.
+    {
+        "credit": "episode",
+        "gradient": "vanilla",
+        "ent_coef": 0.0,
+        "n_epochs": 1,
+        "batch_size": None,
+        "pretrain_episodes": 0,
+        "refresh_episodes": 0,
+    },
     {"reward": "f1_change"},
 )
 

@@ -62,8 +62,9 @@ def settings_in_words(trial: Trial, settings: dict[str, Any]) -> dict[str, Any]:
     """All that decides a trial's outcome besides its seed, as JSON knows it."""
     task, arm = trial.task, trial.arm
     budget = {f.name: getattr(task, f.name) for f in dataclasses.fields(task) if f.name not in ("name", "arms", "env")}
-    if not budget.get("removal", True):
-        del budget["removal"]  # the first records do not have it
+    removal = budget.pop("removal", ())
+    if removal:  # the first records do not have it
+        budget["removal"] = list(removal)
     return {
         "env": {key: repr(value) for key, value in {**task.env, **arm.env}.items()},
         "agent": arm.agent,

@@ -1,10 +1,13 @@
 """Variants of REINFORCE: without the running mean, and with one layer."""
 
 from pathlib import Path
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box, Discrete
 from tiny_walks import walk
 from torch import nn
 from toy_walk import ToyWalk
@@ -68,3 +71,34 @@ def test_the_sigmoid_selector_has_one_layer() -> None:
     assert not torch.equal(layers[0].weight, before)
     deeper = sigmoid_selector(env, policy_kwargs={"hidden": (4,)}, ent_coef=0.1)
     assert deeper.ent_coef == 0.1
+
+
+class PaidAlike(gym.Env[np.ndarray, np.int64]):
+    """A walk of 200 images that is paid the same whatever was kept. Half of an observation is what they share."""
+
+    observation_space = Box(-np.inf, np.inf, (256,), np.float32)
+    action_space = Discrete(2)
+    num_images = 200
+
+    def __init__(self, paid: float) -> None:
+        self.paid = paid
+        self.images = np.random.default_rng(0).normal(size=(201, 256)).astype(np.float32)
+        self.images[:, 128:] = self.images[0, 128:]
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        self.steps = 0
+        return self.images[0], {}
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self.steps += 1
+        ends = self.steps == self.num_images
+        return self.images[self.steps], self.paid * ends, ends, False, {}
+
+
+# Several gradient steps on a walk would decide it.
+@pytest.mark.parametrize(("settings", "decided"), [({}, False), ({"n_epochs": 2, "batch_size": 16}, True)])
+def test_a_return_that_tells_nothing_leaves_the_selector_undecided(settings: dict[str, int], decided: bool) -> None:
+    env = PaidAlike(-1.5)
+    agent = sigmoid_selector(env, seed=0, pretrain_episodes=0, refresh_episodes=0, **settings)
+    kept = agent.learn(20 * env.num_images).policy.keep_probability(env.images).mean()
+    assert (abs(kept - 0.5) > 0.45) == decided

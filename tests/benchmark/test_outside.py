@@ -1,6 +1,8 @@
 """Agents from outside take part without a line of ours: an installed package's by name, a script's by module:Name."""
 
 import json
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -67,3 +69,11 @@ def test_they_take_part(outside: Path, workers: str) -> None:
         assert len(record["episodes"]) == 2
         assert 0 < record["scores"]["auroc_none_face"]["agent"] <= 1
     assert "script" in (out / "report.md").read_text()
+
+
+def test_a_script_is_found_where_the_command_runs(tmp_path: Path) -> None:
+    shutil.copy(EXAMPLE, tmp_path / "own_agent.py")
+    command = [Path(sys.executable).with_name("fer-gym"), "train", "--agent", "own_agent:RidgeSelector"]
+    command += ["--episodes", "1", "--env", "limit=50", "--env", "pretrain_epochs=0", "--out", "agent"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "agent").exists()

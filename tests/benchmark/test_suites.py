@@ -1,12 +1,14 @@
 """The suites by name: every arm can be built, and what needs files is left out without them."""
 
+import json
+
 import gymnasium as gym
 import pytest
 import tiny_data
 import tiny_walks
 from typer.testing import CliRunner
 
-from fer_gym.benchmark import agents
+from fer_gym.benchmark import agents, trials
 from fer_gym.benchmark.suites import SUITES
 from fer_gym.benchmark.tasks import TUNING_SEEDS, Arm, SelectionTask, Suite
 from fer_gym.cli_commands import app
@@ -26,6 +28,13 @@ def test_every_arm_can_be_built(task, arm: Arm):
         sizes = {"chunks": 2, "chunk_size": 2, "val_batches": 2, "batch_size": 4}
         env = gym.make("RegTune-v0", dataset=tiny_data.splits(30), **{**arm.env, **sizes})
     agents.make(arm.agent, env, 0, settings)
+
+
+@pytest.mark.parametrize(("task", "arm"), ARMS.values(), ids=ARMS)
+def test_a_record_tells_an_arms_settings_as_they_are(task, arm: Arm):
+    # Otherwise the runner would take its own records for another suite's.
+    settings = trials.settings_in_words(trials.Trial(task, arm, 0), dict(arm.settings))
+    assert json.loads(json.dumps(settings)) == settings
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
