@@ -106,7 +106,8 @@ def ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = 
             environment that has no `chunks`.
     """
     if images := told_length(env, "num_images"):
-        return WalkerPPO(env=env, seed=seed, **_of_a_walk(images, settings, blind))
+        policy_kwargs = {"features_extractor_class": Blind} if blind else {}
+        return WalkerPPO(env=env, seed=seed, **_of_a_walk(images, settings, **policy_kwargs))
     extractor = Blind if blind else Symlog
     return ClockedPPO(
         env=env, seed=seed, **_with_defaults(env, settings, BoxPolicy, features_extractor_class=extractor)
@@ -130,19 +131,18 @@ def recurrent_ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **se
     except ImportError as error:
         raise ImportError("recurrent_ppo needs sb3-contrib: pip install 'fer-gym[agents]'") from error
     if images := told_length(env, "num_images"):
-        lstm = {"policy": "MlpLstmPolicy", "policy_kwargs": {"lstm_hidden_size": 64}}
-        return WalkerRecurrentPPO(env=env, seed=seed, **_of_a_walk(images, {**lstm, **settings}, blind=False))
+        keywords = _of_a_walk(images, {"policy": "MlpLstmPolicy", **settings}, lstm_hidden_size=64)
+        return WalkerRecurrentPPO(env=env, seed=seed, **keywords)
     # An LSTM as wide as the layers that follow it: the library's 256 units take most of a training's time.
     keywords = _with_defaults(env, settings, BoxLstmPolicy, features_extractor_class=Symlog, lstm_hidden_size=64)
     return ClockedRecurrentPPO(env=env, seed=seed, **keywords)
 
 
-def _of_a_walk(images: int, settings: dict[str, Any], blind: bool) -> dict[str, Any]:
+def _of_a_walk(images: int, settings: dict[str, Any], **policy_kwargs: Any) -> dict[str, Any]:
     """The keywords of PPO on ImageSelect-v0, in a walk of so many images."""
     defaults: dict[str, Any] = {"n_epochs": 4, "ent_coef": 0.01, "batch_size": minibatch(images)}
-    if blind:
-        defaults["policy_kwargs"] = {"features_extractor_class": Blind}
-    return walk_settings(images, {**defaults, **settings})
+    policy_kwargs |= settings.get("policy_kwargs") or {}
+    return walk_settings(images, {**defaults, **settings, "policy_kwargs": policy_kwargs})
 
 
 def _with_defaults(

@@ -90,8 +90,13 @@ class Suite:
 
     def without_files(self) -> tuple[Suite, list[str]]:
         """What of it needs no files, and the names of the other tasks; all of it if every task needs some."""
-        embedded = tuple(task for task in self.tasks if task.env.get("dataset", _EMBEDDED) == _EMBEDDED)
+        embedded = tuple(task for task in self.tasks if not needs_files(task))
         if not embedded:
             return self, []
         left_out = [task.name for task in self.tasks if task not in embedded]
         return Suite(self.name, embedded, self.seeds), left_out
+
+
+def needs_files(task: Task) -> bool:
+    """Whether the task's data set is in files, which a root names; else it comes with the package."""
+    return bool(task.env.get("dataset", _EMBEDDED) != _EMBEDDED)

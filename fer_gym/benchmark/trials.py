@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from fer_gym.benchmark import agents, records, regularization, selection
-from fer_gym.benchmark.tasks import Arm, SelectionTask, Task
+from fer_gym.benchmark.tasks import Arm, SelectionTask, Task, needs_files
 
 _VERSIONS = ("fer-gym", "torch", "gymnasium", "numpy")
 
@@ -100,6 +100,8 @@ def run_trial(
     """
     start = time.monotonic()
     task, arm, seed = trial.task, trial.arm, trial.seed
+    if not needs_files(task):
+        root = None  # it is of the suite's other tasks
     keep = folder / agents.FOLDER / records.path_of(folder, *trial.key).with_suffix(".agent").name
     with _stopped_after(minutes):
         if isinstance(task, SelectionTask):

@@ -23,6 +23,12 @@ def check_count(name: str, value: object, *, least: int) -> None:
         raise ValueError(f"{name}: {value!r} is not allowed; use a whole number of at least {least}")
 
 
+def check_flag(name: str, value: object) -> None:
+    """Raise unless `value` is True or False: a text such as "false" would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}: {value!r} is not allowed; use True or False")
+
+
 def check_options(options: dict[str, Any] | None, *, allowed: Sequence[str]) -> None:
     """Raise if `reset` was given an option that it does not know."""
     unknown = sorted(set(options or ()) - set(allowed))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fer_gym.data import Splits, load
 from fer_gym.envs import pretraining, rewards
-from fer_gym.envs.checks import check_choice, check_count
+from fer_gym.envs.checks import check_choice, check_count, check_flag
 from fer_gym.envs.rewards import FinishedWalk, RewardFunction
 from fer_gym.envs.training_env import Training
 from fer_gym.training import NetworkFactory, Outputs, Trainer, TrainerSettings
@@ -65,6 +65,9 @@ class Selection(Training):
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         check_count("pretrain_epochs", pretrain_epochs, least=0)
         check_count("epochs_per_episode", epochs_per_episode, least=0)
+        check_flag("carry_over", carry_over)
+        check_flag("shuffle", shuffle)
+        check_flag("observe_label", observe_label)
         if not (isinstance(retain_cost, int | float | np.number) and math.isfinite(retain_cost)):
             raise ValueError(f"retain_cost: {retain_cost!r} is not allowed; use a finite number")
         self.pretrain_epochs = pretrain_epochs

@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from toy_walk import ToyWalk
 
 from fer_gym.benchmark import agents
-from fer_gym_agents import ClockedPPO, WalkerPPO
+from fer_gym_agents import ClockedPPO, WalkerPPO, ppo, recurrent_ppo
 from fer_gym_agents.walkers import minibatch
 
 TUNING = {"chunks": 4, "chunk_size": 2, "val_batches": 2, "batch_size": 4, "precision": "fp32"}
@@ -109,3 +109,13 @@ def test_dqn_learns_from_the_reward_at_the_end_alone() -> None:
 )
 def test_minibatches_divide_a_rollout(size: int, batch: int) -> None:
     assert minibatch(size) == batch
+
+
+def test_policy_kwargs_are_added_to_those_of_the_agent() -> None:
+    small = {"policy_kwargs": {"net_arch": [8]}}
+    blind = ppo(ToyWalk(), blind=True, **small)
+    observations = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
+    for weight in blind.policy.parameters():
+        weight.data.normal_()
+    assert np.ptp(blind.keep_probability(observations)) == 0
+    assert recurrent_ppo(ToyWalk(), **small).policy.lstm_actor.hidden_size == 64

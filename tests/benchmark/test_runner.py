@@ -53,6 +53,20 @@ def test_every_trial_has_a_record(trials, tmp_path: Path):
     assert ("random", 1, {"keep_ratio": 0.7}) in trials  # the learner's ratio of the same seed
 
 
+def test_only_a_data_set_in_files_is_given_the_root(monkeypatch, tmp_path: Path):
+    given = {}
+
+    def run(task, arm, seed, settings, root, note, keep):
+        given[task.name] = root
+        return {"episodes": [], "selection": {}, "scores": _scores(0.5, 1.0)}
+
+    monkeypatch.setattr(selection, "run", run)
+    walk = replace(SUITE.tasks[0], arms=ARMS[:1])
+    suite = replace(SUITE, tasks=(walk, replace(walk, name="files", env={"dataset": "folder"})), seeds=(0,))
+    runner.run(suite, tmp_path, "pictures", resume=False)
+    assert given == {"walk": None, "files": "pictures"}
+
+
 def test_resume_runs_only_what_is_missing(trials, tmp_path: Path):
     whole, _ = runner.run(SUITE, tmp_path, None, resume=False)
     records.path_of(tmp_path, "walk", "random", 1).unlink()
