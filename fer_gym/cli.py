@@ -8,7 +8,8 @@ import sys
 
 def main() -> None:
     """Run the command line; without its libraries, say which extra brings them."""
-    sys.path.insert(0, os.getcwd())  # where `--agent module:Name` is looked for first, as `python -m` would
+    # Where `--agent module:Name` may be. Last, so that no file there hides a library's module of its name.
+    sys.path.append(os.getcwd())
     try:
         from fer_gym.cli_commands import app
     except ModuleNotFoundError as error:

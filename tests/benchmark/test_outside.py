@@ -73,7 +73,15 @@ def test_they_take_part(outside: Path, workers: str) -> None:
 
 def test_a_script_is_found_where_the_command_runs(tmp_path: Path) -> None:
     shutil.copy(EXAMPLE, tmp_path / "own_agent.py")
+    (tmp_path / "typer.py").write_text("raise RuntimeError('a file of the user's hides the library')\n")
     command = [Path(sys.executable).with_name("fer-gym"), "train", "--agent", "own_agent:RidgeSelector"]
     command += ["--episodes", "1", "--env", "limit=50", "--env", "pretrain_epochs=0", "--out", "agent"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "agent").exists()
+
+
+def test_without_stable_baselines3_the_extra_is_named() -> None:
+    code = "import sys; sys.modules['stable_baselines3'] = None; import fer_gym_agents"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "fer_gym_agents needs stable_baselines3: pip install 'fer-gym[agents]'" in result.stderr
