@@ -40,6 +40,7 @@ class _Branching(Search):
         """Train the child as it is for a chunk; the info."""
         self.chunks_trained += 1
         info: dict[str, Any] = self.base.step(strength)[-1]
+        self.runs_ended += "validation" in info
         return info
 
 

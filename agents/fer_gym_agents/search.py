@@ -27,6 +27,7 @@ class Search(Schedule, ABC):
     Attributes:
         scores: of every child that was noted, in order.
         chunks_trained: chunks, warm-ups included, beside those that the wrappers of `env` saw.
+        runs_ended: runs that came to their end, and were scored on the whole validation split, beside those.
 
     Raises:
         ValueError: if the actions are no bounded Box; from `learn`, if the budget is less than one try.
@@ -45,6 +46,7 @@ class Search(Schedule, ABC):
         self.score = score
         self.scores: list[float] = []
         self.chunks_trained = 0
+        self.runs_ended = 0
         self._chunks = episode_length(env, None)
         self._rng = np.random.default_rng(seed)
 

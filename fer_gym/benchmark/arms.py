@@ -68,6 +68,8 @@ SELECTORS = (*SELECTION_BASELINES, _PPO)
 RL_SELECTORS = (
     KEEP_ALL,
     REINFORCE,
+    # As many environment steps as the others: frozen walks train no network, yet they are walks.
+    Arm("REINFORCE, no frozen walks", "reinforce", {"ent_coef": 0.06, "pretrain_episodes": 0, "refresh_episodes": 0}),
     RANDOM,
     Arm("A2C", "a2c"),
     _PPO,

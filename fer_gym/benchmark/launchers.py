@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from fer_gym.benchmark.trials import Records, Trial, completed, is_ready
 #: From a trial, its settings and `note`, which is called with each episode's row, to what the record holds.
 RunTrial = Callable[..., dict[str, Any]]
 Say = Callable[[str], None]
+#: Calls a function somewhere else.
+Submit = Callable[..., Future[dict[str, Any]]]
 #: Trials with what became of them: what the record holds, or what was wrong.
 Outcomes = Iterator[tuple[Trial, dict[str, Any] | str]]
 #: Runs trials; whoever iterates adds to the records, which tell when a trial that follows another is ready.
@@ -41,15 +44,40 @@ def in_turn(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say) -
 def side_by_side(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say, workers: int) -> Outcomes:
     """Run trials in so many processes of their own, each of which gets its share of the cores."""
     threads = max(1, (os.cpu_count() or 1) // workers)
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(threads,))
+    processes = [_Process(threads) for _ in range(min(workers, len(trials)))]
     try:
-        yield from _as_they_end(functools.partial(pool.submit, run_trial), trials, done, say)
+        yield from _as_they_end(run_trial, [process.submit for process in processes], trials, done, say)
     finally:
-        # Ctrl-C reaches this process alone, and what the others do is lost anyway.
-        for process in list((pool._processes or {}).values()):
+        for process in processes:
+            process.stop()
+
+
+class _Process:
+    """A process that runs one trial after another, and is replaced when something has killed it.
+
+    A pool of several processes would lose every trial with the one that was killed.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._pool = self._started()
+
+    def submit(self, *args: Any, **keywords: Any) -> Future[dict[str, Any]]:
+        try:
+            return self._pool.submit(*args, **keywords)
+        except BrokenProcessPool:
+            self._pool = self._started()
+            return self._pool.submit(*args, **keywords)
+
+    def stop(self) -> None:
+        # Ctrl-C reaches the parent alone, and what is being done is lost anyway.
+        for process in list((self._pool._processes or {}).values()):
             process.terminate()
-        pool.shutdown(cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
+
+    def _started(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(1, context, initializer=_begin_worker, initargs=(self._threads,))
 
 
 def on_ray(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say, gpus: float = 0.0) -> Outcomes:
@@ -73,29 +101,37 @@ def on_ray(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say, gp
         raise ValueError("launcher: 'ray' needs pip install 'fer-gym[ray]'") from error
     ray.init(ignore_reinit_error=True, log_to_driver=False)
     task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_in_one_thread)
+
+    def submit(*args: Any, **keywords: Any) -> Future[dict[str, Any]]:
+        future: Future[dict[str, Any]] = task.remote(*args, **keywords).future()
+        return future
+
     try:
-        yield from _as_they_end(lambda *args, **of: task.remote(run_trial, *args, **of).future(), trials, done, say)
+        yield from _as_they_end(run_trial, [submit] * len(trials), trials, done, say)  # Ray knows how many at once
     finally:
         ray.shutdown()
 
 
-def _as_they_end(
-    submit: Callable[..., Future[dict[str, Any]]], trials: list[Trial], done: Records, say: Say
-) -> Outcomes:
-    """Submit each trial as soon as what it follows is done."""
-    waiting, running = list(trials), dict[Future[dict[str, Any]], Trial]()
+def _as_they_end(run_trial: RunTrial, places: list[Submit], trials: list[Trial], done: Records, say: Say) -> Outcomes:
+    """Run a trial in each place at a time: the first one that waits for no other, so that tasks end in their order."""
+    waiting, free, running = list(trials), list(places), dict[Future[dict[str, Any]], tuple[Trial, Submit]]()
     while waiting or running:
-        for trial in [trial for trial in waiting if is_ready(trial, done)]:
+        for trial in [trial for trial in waiting if is_ready(trial, done)][: len(free)]:
             waiting.remove(trial)
-            running[submit(trial, completed(trial, done), note=_silent)] = trial
+            submit = free.pop()
+            running[submit(run_trial, trial, completed(trial, done), note=_silent)] = trial, submit
         if not running:
             yield from ((trial, _left_over(trial)) for trial in waiting)
             return
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            trial = running.pop(future)
+            trial, submit = running.pop(future)
+            free.append(submit)
             error = future.exception()
-            say(f"{trial}: done")
-            yield trial, future.result() if error is None else _as_line(error)
+            if error is None:
+                say(f"{trial}: done")
+                yield trial, future.result()
+            else:
+                yield trial, _as_line(error)
 
 
 def _begin_worker(threads: int) -> None:
@@ -117,6 +153,8 @@ def _left_over(trial: Trial) -> str:
 
 
 def _as_line(error: BaseException) -> str:
+    if isinstance(error, BrokenProcessPool):
+        return "its process was killed, as the system does when memory runs out"
     error = getattr(error, "cause", None) or error  # Ray's error holds the task's
     return f"{type(error).__name__}: {error}".partition("\n")[0]
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
+from fer_gym.benchmark import records
 from fer_gym.benchmark.suites import SUITES
 from fer_gym.benchmark.tasks import Arm, RegTuneTask, SelectionTask, Suite, Task
 
 _TASKS: dict[str, type[SelectionTask] | type[RegTuneTask]] = {
     kind.env_id: kind for kind in (SelectionTask, RegTuneTask)
 }
+# What every system takes as part of a file's name.
+_NAME = re.compile(r'\w[^/\\:*?"<>|\x00-\x1f]{,99}')
 
 
 def read(path: Path) -> Suite:
@@ -39,10 +43,14 @@ def _suite(content: dict[str, Any], name: str) -> Suite:
     suite = _built(Suite, {"name": name, **content}, "the suite")
     if not (suite.seeds and all(type(seed) is int and seed >= 0 for seed in suite.seeds)):
         raise ValueError(f"seeds: {list(suite.seeds)!r} is not allowed; use whole numbers such as [0, 1, 2]")
+    _refuse_twice(list(suite.seeds), "seeds: seed")
     if suite.name in SUITES:
         raise ValueError(f"name: {suite.name!r} is a suite of the package; use another")
     tasks = tuple(_task(table, f"tasks[{place}]") for place, table in enumerate(_tables(suite.tasks, "tasks")))
-    _refuse_twice([task.name for task in tasks], "tasks")
+    _refuse_twice([task.name for task in tasks], "tasks: the name")
+    # Names are parts of the records' names, where a space is a hyphen, and some systems take A for a.
+    files = [records.path_of(Path(), task.name, arm.name, 0).name.lower() for task in tasks for arm in task.arms]
+    _refuse_twice(files, "tasks: two arms would share their records; the name")
     return Suite(suite.name, tasks, tuple(suite.seeds))
 
 
@@ -51,17 +59,40 @@ def _task(table: dict[str, Any], where: str) -> Task:
     if env_id not in _TASKS:
         raise ValueError(f"{where}.env_id: {env_id!r} is unknown; use one of {', '.join(_TASKS)}")
     task = _built(_TASKS[env_id], table, where)
+    _check_name(task.name, where)
+    for key in ("episodes", "retrain_epochs", "children"):
+        if getattr(task, key, 1) < 1:
+            raise ValueError(f"{where}.{key}: {getattr(task, key)} is not allowed; use a whole number from 1")
     arms = tuple(
         _built(Arm, arm, f"{where}.arms[{place}]") for place, arm in enumerate(_tables(task.arms, f"{where}.arms"))
     )
-    _refuse_twice([arm.name for arm in arms], f"{where}.arms")
+    _refuse_twice([arm.name for arm in arms], f"{where}.arms: the name")
     before: list[str] = []
-    for arm in arms:
+    for place, arm in enumerate(arms):
+        _check_name(arm.name, f"{where}.arms[{place}]")
         if arm.keep_ratio_of not in (None, *before):
             raise ValueError(f"{where}.arms: {arm.name!r} follows {arm.keep_ratio_of!r}, which is no arm before it")
         before.append(arm.name)
-    made: Task = replace(task, arms=arms)
+    changed: dict[str, Any] = {"arms": arms}
+    if isinstance(task, SelectionTask):
+        changed["removal"] = _shares(task.removal, f"{where}.removal")
+    made: Task = replace(task, **changed)
     return made
+
+
+def _check_name(name: str, where: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{where}.name: {name!r} is not allowed in a file's name; begin with a letter or digit, and "
+            'leave out / \\ : * ? " < > |'
+        )
+
+
+def _shares(found: Sequence[Any], where: str) -> tuple[float, ...]:
+    for share in found:
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
+            raise ValueError(f"{where}: {share!r} is not allowed; use shares above 0 and below 1, such as [0.1, 0.25]")
+    return tuple(map(float, found))
 
 
 def _built(kind: Callable[..., Any], table: dict[str, Any], where: str) -> Any:
@@ -98,7 +129,7 @@ def _tables(found: Any, where: str) -> list[dict[str, Any]]:
     return [dict(table) for table in found]
 
 
-def _refuse_twice(names: list[str], where: str) -> None:
+def _refuse_twice(names: Sequence[str | int], what: str) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"{where}: the name {name!r} occurs twice")
+            raise ValueError(f"{what} {name!r} occurs twice")

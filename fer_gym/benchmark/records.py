@@ -19,6 +19,7 @@ _FIELDS = {
     "arm": str,
     "seed": int,
     "settings": dict,
+    "versions": dict,
     "episodes": list,
     "scores": dict,
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_gym.benchmark import agents, confusion, gradcam
 from fer_gym.benchmark.episodes import EpisodeLog
-from fer_gym.benchmark.tasks import Arm, RegTuneTask
+from fer_gym.benchmark.tasks import Arm, RegTuneTask, make_env
 from fer_gym.envs import RegTuneEnv
 from fer_gym.training import metrics
 from fer_gym.training.generators import global_generators_restored
@@ -36,15 +36,15 @@ def run(
         arm: who.
         seed: fixes data, the agent, the children it learns from and those that count.
         settings: the arm's, completed.
-        root: where the task's data set is.
+        root: where the suite's data set is.
         note: is called with a row for each episode.
         keep: where the agent is saved when it has learnt.
 
     Returns:
-        What the record holds besides its name: `episodes`, those the agent learnt from; `children`, those that count,
-        with the schedule each was trained under; `scores`, their means.
+        What the record holds besides its name: `data`, its fingerprint; `episodes`, those the agent learnt from;
+        `children`, those that count, with the schedule each was trained under; `scores`, their means.
     """
-    env = EpisodeLog(gym.make(task.env_id, **{**task.env, **arm.env}, root=root, data_seed=seed), note)
+    env = EpisodeLog(make_env(task, arm, seed, root), note)
     base = env.unwrapped
     assert isinstance(base, RegTuneEnv)
     agent = agents.make(arm.agent, env, seed, settings)
@@ -60,10 +60,9 @@ def run(
             row["confusion"] = confusion.counted(matrix, base.splits.classes)
             row["looked_at"] = gradcam.looked_at(base.trainer)
         children.append(row)
-    # An agent that branches children tells what the log does not see.
-    own_chunks = getattr(agent, "chunks_trained", 0)
     env.close()
     return {
+        "data": base.splits.fingerprint(),
         "episodes": learnt,
         "children": children,
         "scores": {
@@ -73,12 +72,35 @@ def run(
             "train_f1": _mean(children, "train_f1"),
             "test": {key: float(np.mean([child["test"][key] for child in children])) for key in children[0]["test"]},
             "mean_strength": float(np.mean([np.mean(child["schedule"]) for child in children])),
-            "gradient_steps": {
-                "learning": (learnt[-1]["gradient_steps"] if learnt else 0) + own_chunks * base.chunk_size,
-                "each child": (base.chunks + (base.warmup is not None)) * base.chunk_size,
-            },
+            **_cost(base, agent, learnt, len(children)),
         },
         **saved,
+    }
+
+
+def _cost(base: RegTuneEnv, agent: agents.Agent, learnt: list[dict[str, Any]], children: int) -> dict[str, Any]:
+    """What the trial cost: the budget that an agent is compared at.
+
+    Each chunk is scored on its validation batches, each run's end on the whole split, and a child that counts on the
+    test images. An agent that branches children tells what the log does not see.
+    """
+    learning = learnt[-1]["gradient_steps"] if learnt else 0
+    learning += getattr(agent, "chunks_trained", 0) * base.chunk_size
+    each_child = (base.chunks + (base.warmup is not None)) * base.chunk_size
+    size, scored_again = base.settings.batch_size, base.train_f1 == "eval"
+
+    def evaluated(gradient_steps: int) -> int:
+        return gradient_steps // base.chunk_size * size * (base.val_batches + base.chunk_size * scored_again)
+
+    ends = len(learnt) + getattr(agent, "runs_ended", 0)
+    held_out = len(base.splits.val), len(base.splits.val) + len(base.splits.test)
+    return {
+        "gradient_steps": {"learning": learning, "each child": each_child},
+        "images_trained": {"learning": learning * size, "children": children * each_child * size},
+        "images_evaluated": {
+            "learning": evaluated(learning) + ends * held_out[0],
+            "children": children * (evaluated(each_child) + held_out[1]),
+        },
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def run(
         The records, in the order of tasks, seeds and arms, and what was wrong with each trial that has none.
 
     Raises:
-        ValueError: if the folder has records and `resume` is False, or they are another suite's or of other settings.
+        ValueError: if the folder has records and `resume` is False, or they are another suite's, of other settings, of
+            other data or of another version of the package.
     """
     if not resume and any((folder / "records").glob("*.json")):
         raise ValueError(f"{folder}: it holds records already; add --resume to go on, or choose another --out")
@@ -51,6 +53,10 @@ def run(
         if records.path_of(folder, *trial.key).exists():
             done[trial.key] = _read(folder, suite, trial, done)
     missing = [trial for trial in every if trial.key not in done]
+    for task in suite.tasks if missing else ():
+        of_task = (trial for trial in every if trial.task is task and trial.key in done)
+        for trial in itertools.islice(of_task, 1):
+            trials.refuse_other_data(trial, done[trial.key], root)
     # A report tells from it which trials are missing, and in which order the suite has them.
     plan = {"arms": {task.name: [arm.name for arm in task.arms] for task in suite.tasks}, "seeds": list(suite.seeds)}
     with progress(suite.name, len(every), len(done)) as (say, advance):
@@ -75,4 +81,7 @@ def _read(folder: Path, suite: Suite, trial: Trial, done: Records) -> dict[str, 
     for key, value in wanted.items():
         if record[key] != value:
             raise ValueError(f"{path}: a record of {key} {record[key]!r}, not {value!r}; use another --out")
+    wrote, ours = record["versions"].get("fer-gym"), trials.versions()["fer-gym"]
+    if wrote != ours:
+        raise ValueError(f"{path}: a record of fer-gym {wrote}, not {ours}; use that version, or another --out")
     return record

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fer_gym.benchmark import agents, confusion, detection
 from fer_gym.benchmark.episodes import EpisodeLog
-from fer_gym.benchmark.tasks import Arm, SelectionTask
+from fer_gym.benchmark.tasks import Arm, SelectionTask, make_env
 from fer_gym.data.splits import DOUBTED, FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED, Split, Splits
 from fer_gym.envs import ImageSelectEnv
 from fer_gym.training import Trainer, metrics
@@ -37,19 +37,21 @@ def run(
         arm: who.
         seed: fixes data, weights, batch order and the agent.
         settings: the arm's, completed.
-        root: where the task's data set is.
+        root: where the suite's data set is.
         note: is called with a row for each episode that the agent learns from.
         keep: where the agent is saved when it has learnt.
 
     Returns:
-        What the record holds besides its name: `episodes`, `selection` (per image, in walk order) and `scores`.
+        What the record holds besides its name: `data`, its fingerprint; `episodes`; `selection` (per image, in walk
+        order); and `scores`.
     """
-    env = EpisodeLog(gym.make(task.env_id, **{**task.env, **arm.env}, root=root, data_seed=seed), note)
+    env = EpisodeLog(make_env(task, arm, seed, root), note)
     base = env.unwrapped
     assert isinstance(base, ImageSelectEnv)
     env.reset(seed=seed)
     agent = agents.make(arm.agent, env, seed, settings)
     agent.learn(task.episodes * base.num_images)
+    env_steps = env.running["env_steps"]  # those of frozen walks, which train nothing, included
     saved = {} if keep is None else {"saved_agent": agents.save(agent, keep)}
     selection = _select(agent, env)
     kept = selection["sample_index"][selection["retained"]]
@@ -60,6 +62,7 @@ def run(
         "keep_ratio": float(selection["retained"].mean()),
         "keep_ratio_by_class": _by_class(base.splits, selection),
         "test": metrics.scores(matrix),
+        "env_steps": {"learning": env_steps},
         **_cost(task, base, env.rows, getattr(agent, "training_cost", {}), len(kept)),
     }
     if train.noise is not None:
@@ -75,7 +78,8 @@ def run(
     if "image_score" in selection:
         per_image["image_score"] = selection["image_score"].tolist()
     shown = confusion.counted(matrix, base.splits.classes)
-    result = {"episodes": env.rows, "selection": per_image, "scores": scores, "confusion": shown, **saved}
+    data = base.splits.fingerprint()
+    result = {"data": data, "episodes": env.rows, "selection": per_image, "scores": scores, "confusion": shown, **saved}
     return {**result, "removal": removal} if removal else result
 
 

@@ -36,7 +36,11 @@ MAIN_SCORE = "macro_f1"
 _TEST = {f"test {name}": ("test", key) for key, name in TEST_SCORES.items()}
 _SELECTION = {**_TEST, "keep ratio": ("keep_ratio",)}
 # Besides gradient steps, what is told as a whole.
-_COUNTED = {"images_trained": "images trained on", "images_evaluated": "images evaluated"}
+_COUNTED = {
+    "env_steps": "environment steps to learn",
+    "images_trained": "images trained on",
+    "images_evaluated": "images evaluated",
+}
 _MEANS = "Mean over the seeds ± half of Student's 95 % interval."
 # The returns stand beside the test scores, which alone tell success: the gap can be raised without learning.
 _TUNING = {
@@ -235,12 +239,16 @@ def of_cost(task: TaskResults) -> list[Table]:
         scores = [record["scores"] for record in by_seed.values()]
         cells += [_mean([value(each, "gradient_steps", part) for each in scores]) for part in steps]
         for counted in _COUNTED:
-            totals = [sum(_dict(each, counted).values()) or None for each in scores]
-            cells.append(_mean(totals))
+            cells.append(_mean([sum(_dict(each, counted).values()) if counted in each else None for each in scores]))
         rows.append((arm, *cells))
     columns = ("arm", "trials", "seconds", *(f"gradient steps: {part}" for part in steps), *_COUNTED.values())
     there = [place for place in range(len(columns)) if any(row[place] != NOTHING for row in rows)]
-    note = "A trial's mean. Gradient steps are those of networks, an agent's own included."
+    note = (
+        "A trial's mean. Gradient steps are those of networks, an agent's own included; environment steps those of "
+        "every walk that the agent learnt from, frozen ones included, which train no network."
+        if not task.tunes
+        else "A trial's mean. Gradient steps are those of networks; chunks that a search branched off are included."
+    )
     return [
         Table("Cost", note, tuple(columns[i] for i in there), tuple(tuple(row[i] for i in there) for row in rows)),
     ]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import gymnasium as gym
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -95,6 +97,18 @@ class Suite:
             return self, []
         left_out = [task.name for task in self.tasks if task not in embedded]
         return Suite(self.name, embedded, self.seeds), left_out
+
+
+def make_env(task: Task, arm: Arm, seed: int, root: str | None) -> gym.Env[Any, Any]:
+    """The environment of a trial.
+
+    Args:
+        task: where.
+        arm: who; its keywords are added.
+        seed: fixes the data.
+        root: where the suite's data set is; a task that needs no files is not given it.
+    """
+    return gym.make(task.env_id, **{**task.env, **arm.env}, root=root if needs_files(task) else None, data_seed=seed)
 
 
 def needs_files(task: Task) -> bool:

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from fer_gym.benchmark import agents, records, regularization, selection
-from fer_gym.benchmark.tasks import Arm, SelectionTask, Task, needs_files
+from fer_gym.benchmark.tasks import Arm, SelectionTask, Task, make_env
+from fer_gym.data import Splits
 
 _VERSIONS = ("fer-gym", "torch", "gymnasium", "numpy")
 
@@ -73,6 +74,30 @@ def settings_in_words(trial: Trial, settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def versions() -> dict[str, str]:
+    """What a record tells of the software: the package's own version first."""
+    return {name: version(name) for name in _VERSIONS}
+
+
+def refuse_other_data(trial: Trial, record: dict[str, Any], root: str | None) -> None:
+    """See that a trial would have the data that it had when its record was written.
+
+    Raises:
+        ValueError: if it would not.
+    """
+    if "data" not in record:  # the first records do not tell
+        return
+    env = make_env(trial.task, trial.arm, trial.seed, root)
+    splits: Splits = env.unwrapped.splits  # type: ignore[attr-defined]
+    found = splits.fingerprint()
+    env.close()
+    if found != record["data"]:
+        raise ValueError(
+            f"{trial}: its record is of data {record['data']}, which is not what --root has now, {found}; give the "
+            "same --root, or another --out"
+        )
+
+
 def run_trial(
     suite: str,
     trial: Trial,
@@ -90,7 +115,7 @@ def run_trial(
         trial: what to run.
         settings: the arm's, completed.
         folder: the benchmark's, where the agent is saved.
-        root: where the task's data set is.
+        root: where the suite's data set is.
         minutes: what it may take.
         note: is called with a row for each episode.
 
@@ -100,8 +125,6 @@ def run_trial(
     """
     start = time.monotonic()
     task, arm, seed = trial.task, trial.arm, trial.seed
-    if not needs_files(task):
-        root = None  # it is of the suite's other tasks
     keep = folder / agents.FOLDER / records.path_of(folder, *trial.key).with_suffix(".agent").name
     with _stopped_after(minutes):
         if isinstance(task, SelectionTask):
@@ -114,7 +137,7 @@ def run_trial(
         "arm": arm.name,
         "seed": seed,
         "settings": settings_in_words(trial, settings),
-        "versions": {name: version(name) for name in _VERSIONS},
+        "versions": versions(),
         "machine": {"processor": _processor(), "threads": torch.get_num_threads()},
         "seconds": round(time.monotonic() - start, 1),
         **result,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +110,18 @@ class Splits:
     def __deepcopy__(self, memo: dict[int, Any]) -> Splits:
         """Return itself, as `Split` does."""
         return self
+
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that tell these images, labels and marks of noise from any others."""
+        digest = hashlib.sha256(repr(self.classes).encode())
+        for split in (self.train, self.val, self.test):
+            for array in (split.pixels, split.labels, split.clean_labels, split.noise):
+                if array is not None:
+                    digest.update(f"{array.dtype.str} {array.shape}".encode())
+                    digest.update(np.ascontiguousarray(array).data)
+                else:
+                    digest.update(b"none")
+        return digest.hexdigest()[:16]
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -1,5 +1,7 @@
-"""Agents for `module:Name` that never come to an end."""
+"""Agents for `module:Name` that never come to an end, or to a bad one."""
 
+import os
+import signal
 import time
 from typing import Any
 
@@ -15,6 +17,13 @@ class Busy(KeepAll):
     def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Any:
         while True:
             pass
+
+
+class Killed(KeepAll):
+    """Its process is killed, as by a system that is out of memory."""
+
+    def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class WrongAction(KeepAll):

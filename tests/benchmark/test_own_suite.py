@@ -102,6 +102,27 @@ def test_it_runs(file: Path, tmp_path: Path):
         ('keep_ratio_of = "half"', 'keep_ratio_of = "as many"', "tasks[0].arms: 'as many' follows 'as many', which is"),
         ('name = "as many"', 'name = "half"', "tasks[0].arms: the name 'half' occurs twice"),
         ('name = "schedule"', 'name = "flips"', "tasks: the name 'flips' occurs twice"),
+        (
+            'name = "as many"',
+            'name = "Half"',
+            "tasks: two arms would share their records; the name 'flips__half__0.json'",
+        ),
+        (
+            'name = "flips"',
+            'name = "../flips"',
+            "tasks[0].name: '../flips' is not allowed in a file's name; begin with",
+        ),
+        ('name = "noise"', 'name = "a/b"', "tasks[1].arms[0].name: 'a/b' is not allowed in a file's name"),
+        ("seeds = [3, 4]", "seeds = [3, 3]", "seeds: seed 3 occurs twice"),
+        ("children = 1", "children = 0", "tasks[1].children: 0 is not allowed; use a whole number from 1"),
+        ("episodes = 2", "episodes = -3", "tasks[1].episodes: -3 is not allowed; use a whole number from 1"),
+        ("retrain_epochs = 2", "retrain_epochs = -1", "tasks[0].retrain_epochs: -1 is not allowed"),
+        (
+            "retrain_epochs = 2",
+            "retrain_epochs = 2\nremoval = ['x']",
+            "tasks[0].removal: 'x' is not allowed; use shares",
+        ),
+        ("retrain_epochs = 2", "retrain_epochs = 2\nremoval = [1]", "tasks[0].removal: 1 is not allowed; use shares"),
     ],
 )
 def test_what_is_wrong_is_named(before: str, after: str, said: str, file: Path):
@@ -126,4 +147,4 @@ def test_the_documentations_file_is_one(tmp_path: Path):
     (tmp_path / "mine.toml").write_text(text)
     suite = own_suite.read(tmp_path / "mine.toml")
     assert [task.env_id for task in suite.tasks] == ["ImageSelect-v0", "RegTune-v0"]
-    assert suite.tasks[0].removal == [0.1, 0.25]
+    assert suite.tasks[0].removal == (0.1, 0.25)

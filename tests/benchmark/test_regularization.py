@@ -35,6 +35,14 @@ def test_a_learners_budget_is_counted():
     assert len(result["episodes"]) == 4
     # A child has a warm-up chunk and four more, of three steps each.
     assert result["scores"]["gradient_steps"] == {"learning": 4 * 15, "each child": 15}
+    assert result["scores"]["images_trained"] == {"learning": 4 * 15 * 4, "children": 2 * 15 * 4}
+    val, test = len(TASK.env["dataset"].val), len(TASK.env["dataset"].test)
+    assert result["scores"]["images_evaluated"] == {  # two batches a chunk, and every run's end
+        "learning": 4 * (5 * 2 * 4 + val),
+        "children": 2 * (5 * 2 * 4 + val + test),
+    }
+    again = run("ppo", {"train_f1": "eval"})["scores"]["images_evaluated"]  # the chunk's own batches once more
+    assert again == {"learning": 4 * (5 * 5 * 4 + val), "children": 2 * (5 * 5 * 4 + val + test)}
     assert [row["gradient_steps"] for row in result["episodes"]] == [15, 30, 45, 60]
     assert [row["env_steps"] for row in result["episodes"]] == [4, 8, 12, 16]
 
@@ -43,6 +51,9 @@ def test_a_searchs_branches_are_counted():
     result = run("greedy", strengths=(0.0, 0.5))
     assert result["episodes"] == []
     assert result["scores"]["gradient_steps"]["learning"] == 2 * (3 + 2 * 12)  # two children of two branches a chunk
+    # Two batches for each of 2 * (1 + 2 * 4) chunks, and both branches of the last chunk end.
+    ends = 2 * 2 * len(TASK.env["dataset"].val)
+    assert result["scores"]["images_evaluated"]["learning"] == 18 * 2 * 4 + ends
 
 
 def test_a_childs_confusion_matrix_gives_its_scores():
@@ -78,7 +89,7 @@ def test_a_record_replays_to_the_same_child(tmp_path):
 def test_a_report_of_it(tmp_path):
     for agent in ("static", "random_per_chunk"):
         for seed in (0, 1):
-            about = {"suite": "tiny", "task": "tiny", "arm": agent, "seed": seed, "settings": {}}
+            about = {"suite": "tiny", "task": "tiny", "arm": agent, "seed": seed, "settings": {}, "versions": {}}
             records.write(records.path_of(tmp_path, "tiny", agent, seed), {**about, **run(agent, seed=seed)})
     (task,) = results.read(tmp_path).tasks
     scores = tables.of_scores(task)[0]

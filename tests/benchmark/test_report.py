@@ -233,7 +233,16 @@ def test_a_root_that_is_not_the_data_is_an_error(tmp_path: Path):
 
 
 def test_a_record_with_little_in_it_makes_a_report(tmp_path: Path):
-    bare = {"suite": "s", "task": "t", "arm": "a", "seed": 0, "settings": {}, "episodes": [], "scores": {}}
+    bare = {
+        "suite": "s",
+        "task": "t",
+        "arm": "a",
+        "seed": 0,
+        "settings": {},
+        "versions": {},
+        "episodes": [],
+        "scores": {},
+    }
     made = report.make(small_records.write(tmp_path, bare))
     assert re.search(r"\| a \| 1 of 1 \|", report.markdown(made))
     assert "Suite s" in report.html(made)

@@ -1,6 +1,8 @@
 import functools
 import json
+import re
 import sys
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +12,11 @@ import pytest
 import small_records
 import tiny_data
 import torch
+from PIL import Image
 
+from fer_gym import DatasetError
 from fer_gym.benchmark import agents, launchers, records, results, runner, selection
-from fer_gym.benchmark.tasks import Arm, RegTuneTask, SelectionTask, Suite
+from fer_gym.benchmark.tasks import Arm, RegTuneTask, SelectionTask, Suite, make_env
 from fer_gym.training.generators import global_generators_restored
 from fer_gym_agents import Reinforce
 
@@ -53,18 +57,11 @@ def test_every_trial_has_a_record(trials, tmp_path: Path):
     assert ("random", 1, {"keep_ratio": 0.7}) in trials  # the learner's ratio of the same seed
 
 
-def test_only_a_data_set_in_files_is_given_the_root(monkeypatch, tmp_path: Path):
-    given = {}
-
-    def run(task, arm, seed, settings, root, note, keep):
-        given[task.name] = root
-        return {"episodes": [], "selection": {}, "scores": _scores(0.5, 1.0)}
-
-    monkeypatch.setattr(selection, "run", run)
-    walk = replace(SUITE.tasks[0], arms=ARMS[:1])
-    suite = replace(SUITE, tasks=(walk, replace(walk, name="files", env={"dataset": "folder"})), seeds=(0,))
-    runner.run(suite, tmp_path, "pictures", resume=False)
-    assert given == {"walk": None, "files": "pictures"}
+def test_only_a_data_set_in_files_is_given_the_root(tmp_path: Path):
+    walk = replace(SUITE.tasks[0], env={"limit": 60})
+    assert make_env(walk, ARMS[0], 0, str(tmp_path)).unwrapped.splits.classes  # drawn, without a look at the folder
+    with pytest.raises(DatasetError, match=re.escape(str(tmp_path))):
+        make_env(replace(walk, env={"dataset": "folder"}), ARMS[0], 0, str(tmp_path))
 
 
 def test_resume_runs_only_what_is_missing(trials, tmp_path: Path):
@@ -196,6 +193,58 @@ def test_an_agent_that_hangs_or_errs_costs_its_own_trial(launch, tmp_path: Path)
     done, failed = runner.run(err, tmp_path, None, resume=False, launch=launch)
     assert done == []
     assert "'retain'" in failed["walk, WrongAction, seed 0"]
+
+
+def test_a_killed_process_costs_its_own_trial(tmp_path: Path):
+    arms = (Arm("killed", "hanging:Killed"), Arm("one", "random", {"keep_ratio": 0.5}), Arm("all", "keep_all"))
+    env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}
+    suite = Suite("test", (SelectionTask("walk", arms, env, 1, 1),), seeds=(0, 1))
+    done, failed = runner.run(suite, tmp_path, None, resume=False, launch=SIDE_BY_SIDE)
+    assert [(r["arm"], r["seed"]) for r in done] == [("one", 0), ("all", 0), ("one", 1), ("all", 1)]
+    killed = "its process was killed, as the system does when memory runs out"
+    assert failed == {"walk, killed, seed 0": killed, "walk, killed, seed 1": killed}
+
+
+def test_tasks_end_in_their_order(trials, tmp_path: Path):
+    began = []
+
+    class Now(Future):
+        def __init__(self, call, trial, settings, note):
+            super().__init__()
+            began.append((trial.arm.name, trial.seed))
+            self.set_result(call(trial, settings, note=note))
+
+    def launch(run_trial, missing, done, say):
+        return launchers._as_they_end(run_trial, [Now, Now], missing, done, say)
+
+    runner.run(SUITE, tmp_path, None, resume=False, launch=launch)
+    order = [(arm, seed) for seed in (0, 1) for arm in ("keep all", "learner", "random")]
+    assert began == order  # one that follows is not left for the end
+
+
+def test_records_of_other_data_are_not_added_to(tmp_path: Path):
+    for name, grey in (("mine", 0), ("others", 90)):
+        for split in ("train", "val", "test"):
+            for label in range(2):
+                folder = tmp_path / name / split / f"class {label}"
+                folder.mkdir(parents=True)
+                for number in range(4):
+                    Image.new("L", (24, 24), grey + 40 * label + number).save(folder / f"{number}.png")
+    env = {"dataset": "folder", "pretrain_epochs": 0, "precision": "fp32", "batch_size": 4}
+    suite = Suite("test", (SelectionTask("walk", (ARMS[0],), env, 1, 1),), seeds=(0, 1))
+    first = replace(suite, seeds=(0,))
+    (record,), _ = runner.run(first, tmp_path / "out", str(tmp_path / "mine"), resume=False)
+    with pytest.raises(ValueError, match=rf"keep all, seed 0: its record is of data {record['data']}, .* --root has"):
+        runner.run(suite, tmp_path / "out", str(tmp_path / "others"), resume=True)
+    done, _ = runner.run(suite, tmp_path / "out", str(tmp_path / "mine"), resume=True)
+    assert [r["data"] for r in done] == [record["data"]] * 2  # no noise, so no seed decides it
+
+
+def test_records_of_another_version_are_not_added_to(trials, tmp_path: Path, monkeypatch):
+    runner.run(SUITE, tmp_path, None, resume=False)
+    monkeypatch.setattr("fer_gym.benchmark.trials.version", lambda name: "99.0")
+    with pytest.raises(ValueError, match=r"a record of fer-gym \S+, not 99.0; use that version, or another --out"):
+        runner.run(SUITE, tmp_path, None, resume=True)
 
 
 def test_a_record_is_enough_to_have_the_agent_again(tmp_path: Path):

@@ -150,6 +150,7 @@ def test_the_budget_is_stated():
     kept = [round(60 * row["keep_ratio"]) for row in rows]
     final = sum(result["selection"]["retained"])
     scores = result["scores"]
+    assert scores["env_steps"] == {"learning": 2 * 2 * 60}  # after each of two episodes a frozen one
     assert scores["images_trained"] == {
         "pretraining": 0,
         "episodes": sum(kept),

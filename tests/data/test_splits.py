@@ -27,6 +27,28 @@ def indices(split: Split) -> list[int]:
     return split.pixels.reshape(-1, 4).copy().view("<u4")[:, 0].tolist()
 
 
+@pytest.mark.parametrize("change", ["pixel", "label", "clean label", "mark", "no marks", "class", "split"])
+def test_a_fingerprint_tells_data_from_other_data(change: str) -> None:
+    labels = np.array([0, 1, 2, 0, 1, 2])
+
+    def made(change: str = "") -> Splits:
+        pixels, given, clean, noise = (
+            split_of([0] * 6).pixels.copy(),
+            labels.copy(),
+            labels.copy(),
+            np.zeros(6, np.int8),
+        )
+        pixels[3, 0, 1, 1] += change == "pixel"
+        given[3] += change == "label"
+        clean[3] += change == "clean label"
+        noise[3] += change == "mark"
+        train = Split(pixels, given, clean, None if change == "no marks" else noise)
+        val, test = split_of([0, 1, 2]), split_of([0, 1, 2, 2] if change == "split" else [0, 1, 2])
+        return Splits(train, val, test, ("a", "b", "d" if change == "class" else "c"))
+
+    assert made().fingerprint() == made().fingerprint() != made(change).fingerprint()
+
+
 some_labels = st.lists(st.sampled_from([0, 0, 0, 0, 1, 1, 2]), max_size=80).map(lambda drawn: [0, 1, 2, *drawn])
 
 
