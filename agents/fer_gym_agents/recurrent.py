@@ -30,8 +30,9 @@ class WalkerRecurrentPPO(Walker, RecurrentPPO):
         policy = self.policy
         assert isinstance(policy, RecurrentActorCriticPolicy)
         layers, _, width = policy.lstm_hidden_state_shape
-        beginning = (torch.zeros(layers, 1, width), torch.zeros(layers, 1, width))
-        starts = torch.zeros(len(observations))
+        zeros = torch.zeros(layers, 1, width, device=observations.device)
+        beginning = (zeros, zeros.clone())
+        starts = torch.zeros(len(observations), device=observations.device)
         starts[0] = 1.0
         distribution, _ = policy.get_distribution(observations, beginning, starts)
         return distribution

@@ -32,7 +32,7 @@ def pretrain(trainer: Trainer, seed: int, epochs: int) -> None:
     path = cache.folder() / "pretrained" / f"{fingerprint}-{seed}-{epochs}.pt"
     if path.exists():
         try:
-            trainer.load_state_dict(torch.load(path, map_location=trainer.device, weights_only=True))
+            trainer.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError):
             trainer.initialise(seed)  # a damaged file is made anew
         else:

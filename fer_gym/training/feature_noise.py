@@ -100,21 +100,34 @@ class PeriodicNoise(DrawsNoise):
     Args:
         sigma: in units of the normalised activation.
         period: in training steps.
+        steps: of the network.
     """
 
-    step: Tensor
-
-    def __init__(self, sigma: float, period: int) -> None:
+    def __init__(self, sigma: float, period: int, steps: _Steps) -> None:
         super().__init__()
         self.sigma = sigma
         self.period = period
-        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+        self.steps = steps
 
     def forward(self, z: Tensor) -> Tensor:
         """The noise for `z`, (B, C, ...): zeros out of its turn."""
-        strength = (self.sigma * (self.step % self.period == 0)).to(z.dtype)
-        self.step += 1
+        strength = (self.sigma * (self.steps.taken % self.period == 0)).to(z.dtype)
         return strength * standard_normal(z, self.generator)
+
+
+class _Steps(nn.Module):
+    """Counts the training steps of a network, whose sites may each be used several times in one."""
+
+    taken: Tensor
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.register_buffer("taken", torch.zeros((), dtype=torch.int64))
+        network.register_forward_hook(self._count)
+
+    def _count(self, network: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        if network.training:
+            self.taken += 1
 
 
 @dataclass(frozen=True)
@@ -158,7 +171,8 @@ class Periodic:
     def __call__(self, channels: int, classes: int, image_size: int) -> nn.Module:
         """Build the network."""
         network = _without_dropout(self.network, channels, classes, image_size)
-        return _with_noise(network, lambda site: PeriodicNoise(self.sigma, self.period))
+        steps = _Steps(network)
+        return _with_noise(network, lambda site: PeriodicNoise(self.sigma, self.period, steps))
 
 
 def _without_dropout(network: str | NetworkFactory, *shape: int) -> nn.Module:

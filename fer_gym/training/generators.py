@@ -24,7 +24,10 @@ def global_generators_restored(seed: int) -> Iterator[None]:
         with torch.random.fork_rng(devices):
             random.seed(seed)
             np.random.seed(seed % 2**32)  # noqa: NPY002
-            torch.manual_seed(seed)
+            # Not torch.manual_seed: where CUDA is not in use yet, it would leave the seed to whoever uses it first.
+            torch.default_generator.manual_seed(seed)
+            if devices:
+                torch.cuda.manual_seed_all(seed)
             yield
     finally:
         random.setstate(python_state)
@@ -87,7 +90,8 @@ def draw_noise_from(network: nn.Module, generator: torch.Generator) -> None:
     for module in list(network.modules()):
         # Not named_children(): that shows a layer used in two places once.
         for name, child in module._modules.items():
-            if isinstance(child, (nn.Dropout, *_PER_CHANNEL)):
+            # By its very type: a subclass may do something else.
+            if isinstance(child, (nn.Dropout, *_PER_CHANNEL)) and type(child) in (nn.Dropout, *_PER_CHANNEL):
                 own = Dropout(child.p, per_channel=isinstance(child, _PER_CHANNEL)).train(child.training)
                 setattr(module, name, own)
     for module in network.modules():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def takes_images(device: torch.device, size: int) -> bool:
     return True
 
 
-@contextmanager
+@contextlib.contextmanager
 def out_of_memory_explained(batch_size: int, device: torch.device) -> Iterator[None]:
     """Say in one line what to lower when a device has no memory left.
 
@@ -81,6 +81,27 @@ def out_of_memory_explained(batch_size: int, device: torch.device) -> Iterator[N
             f"batch_size: {batch_size} is too large for the memory of {device}; lower it, or `limit`, or take a "
             "smaller network"
         ) from error
+
+
+@contextlib.contextmanager
+def training_modes() -> Iterator[None]:
+    """PyTorch's global modes as training needs them, whatever the caller's are.
+
+    Loops that collect steps like to run under `torch.no_grad()`, `torch.inference_mode()` or `torch.autocast`. Here
+    gradients are on, nothing is cast, and floats are float32.
+    """
+    default = torch.get_default_dtype()
+    with contextlib.ExitStack() as modes:
+        modes.enter_context(torch.inference_mode(False))
+        modes.enter_context(torch.enable_grad())
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                modes.enter_context(torch.autocast(device, enabled=False))
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(default)
 
 
 @cache

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 OPTIMIZERS = ("adam", "sgd")
 
 
-def build(name: str, network: nn.Module, learning_rate: float, device: torch.device) -> torch.optim.Optimizer:
-    """The optimiser of a network: "adam", or "sgd" with momentum 0.9."""
+def build(name: str, network: nn.Module, learning_rate: float, *, capturable: bool) -> torch.optim.Optimizer:
+    """The optimiser of a network: "adam", or "sgd" with momentum 0.9; `capturable` as part of a CUDA graph."""
     parameters = network.parameters()
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=learning_rate, momentum=0.9, fused=True)
-    # capturable: its step counts on the device, as a CUDA graph needs it.
-    return torch.optim.Adam(parameters, lr=learning_rate, fused=True, capturable=device.type == "cuda")
+    # Capturable, its step counts on the device.
+    return torch.optim.Adam(parameters, lr=learning_rate, fused=True, capturable=capturable)
 
 
 def rewind(optimizer: torch.optim.Optimizer) -> None:
@@ -26,18 +26,23 @@ def rewind(optimizer: torch.optim.Optimizer) -> None:
             tensor.zero_()
 
 
-def load(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Go on from `saved`, a `state_dict` of such an optimiser; nothing of it is kept."""
-    if not optimizer.state:
+def load(optimizer: torch.optim.Optimizer, saved: dict[str, Any], *, in_place: bool) -> None:
+    """Go on from `saved`, a `state_dict` of such an optimiser; nothing of it is kept.
+
+    Args:
+        optimizer: what goes on.
+        saved: the state. A parameter that no loss has reached yet has none.
+        in_place: keep to the tensors that there are.
+    """
+    if not (in_place and optimizer.state):
         # An optimiser keeps the tensors that it is given, so it gets its own.
         optimizer.load_state_dict(copied(saved))
-    elif not saved["state"]:
-        rewind(optimizer)
-    else:
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        for place, state in saved["state"].items():
-            for ours, theirs in zip(_tensors(optimizer.state[parameters[place]]), _tensors(state), strict=True):
-                ours.copy_(theirs)
+        return
+    rewind(optimizer)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for place, state in saved["state"].items():
+        for ours, theirs in zip(_tensors(optimizer.state[parameters[place]]), _tensors(state), strict=True):
+            ours.copy_(theirs)
 
 
 def copied(tree: Any) -> Any:

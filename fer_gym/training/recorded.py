@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,16 +52,26 @@ class Recorded:
                 return self._work(batch)
             self._record(batch)
             assert self._graph is not None
-        self._batch.copy_(batch)
-        self._graph.replay()
-        return self._output.clone()
+        with _current(batch.device):  # a graph is replayed on the current one
+            self._batch.copy_(batch)
+            self._graph.replay()
+            return self._output.clone()
 
     def _record(self, batch: Tensor) -> None:
         self._batch = batch.clone()
         graph = torch.cuda.CUDAGraph()
         for generator in self._generators:
             graph.register_generator_state(generator)
-        # Other threads may use the device meanwhile.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        # PyTorch's own stream for recordings is that of the first device it recorded on. Other threads may use the
+        # device meanwhile.
+        stream = torch.cuda.Stream(batch.device)
+        with (
+            _current(batch.device),
+            torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
+        ):
             self._output = self._work(self._batch)
         self._graph = graph
+
+
+def _current(device: torch.device) -> AbstractContextManager[Any]:
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()

@@ -91,6 +91,7 @@ class Trainer:
             site in it.
     """
 
+    @hardware.training_modes()
     def __init__(self, splits: Splits, settings: TrainerSettings, strengths: Strengths | None = None) -> None:
         self.splits = splits
         self.settings = settings
@@ -121,6 +122,7 @@ class Trainer:
         self.initialise(0)
         features.check_logits(self.network, splits.image_shape, len(splits.classes))
 
+    @hardware.training_modes()
     def initialise(self, seed: int) -> None:
         """Start afresh from `seed`: new weights, a new optimiser, generators at their beginning."""
         sequence = np.random.SeedSequence(seed)
@@ -149,8 +151,14 @@ class Trainer:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         draw_noise_from(self.network, self._noise_generator)
         settings = self.settings
-        self._optimizer = optimizers.build(settings.optimizer, self.network, settings.learning_rate, self.device)
-        self._decaying = [weight for weight in self.network.parameters() if getattr(weight, "decays", True)]
+        capturable = self._recorded is not None and self.device.type == "cuda"
+        self._optimizer = optimizers.build(
+            settings.optimizer, self.network, settings.learning_rate, capturable=capturable
+        )
+        # As AdamW, which leaves a frozen weight alone.
+        self._decaying = [
+            weight for weight in self.network.parameters() if weight.requires_grad and getattr(weight, "decays", True)
+        ]
         if self._strengths is not None and isinstance(settings.network, str):
             for layer in self.network.modules():
                 if isinstance(layer, Dropout):
@@ -167,6 +175,7 @@ class Trainer:
         """The indices of every training image."""
         return np.arange(len(self.splits.train))
 
+    @hardware.training_modes()
     def train_epochs(self, subset: NDArray[np.int64], epochs: int) -> None:
         """Train on the training images at `subset`, each once an epoch, in an order drawn anew.
 
@@ -227,6 +236,7 @@ class Trainer:
 
     # -- mini-batches ------------------------------------------------------------------------------------------------
 
+    @hardware.training_modes()
     def train_batches(self, count: int) -> _Pending:
         """Train on the next `count` mini-batches of `batch_size` images under the strengths as they are.
 
@@ -258,6 +268,7 @@ class Trainer:
         """Score the batches that were trained on once more, in evaluation mode, by the network as it is now."""
         return self._score(trained.indices, trained.split)
 
+    @hardware.training_modes()
     def _score(self, indices: Tensor, split: str) -> _Pending:
         images = self._images[split]
 
@@ -310,6 +321,7 @@ class Trainer:
         """The `scores` of a whole split, in evaluation mode."""
         return scores(self.confusion(split))
 
+    @hardware.training_modes()
     def _evaluation_pass(self, split: str, forward: Callable[[Tensor], _T]) -> list[_T]:
         images = self._images[split]
         self.network.eval()
@@ -333,8 +345,11 @@ class Trainer:
         return x.sub_(self._mean).mul_(self._inverse_std)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+        # PyTorch forgets the weights it has cast when the outermost such block ends, and that may be the caller's: with
+        # its cache on, the network would be trained and run as it was in the first step.
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16, cache_enabled=False)
 
+    @hardware.training_modes()
     def state_dict(self) -> dict[str, Any]:
         """The whole state, copied: network, optimiser and generators."""
         return {
@@ -344,25 +359,29 @@ class Trainer:
         }
 
     def generators(self) -> dict[str, Any]:
-        """The part of the state that later draws come from."""
+        """The part of the state that later draws come from: generators, the epoch's rest, strengths."""
         return {
             "order_generator": self._order_generator.get_state(),
             "noise_generator": self._noise_generator.get_state(),
             "validation_generator": self._validation_generator.get_state(),
             "regularizer_generators": [regularizer.generator.get_state() for regularizer in self._regularizers],
             "queue": self._queue.clone(),
+            **({} if self._strengths is None else {"strengths": self._strengths.clone()}),
         }
 
+    @hardware.training_modes()
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state: training from it gives the same bits as the trainer it came from."""
         self.network.load_state_dict(state["network"])
-        optimizers.load(self._optimizer, state["optimizer"])
+        optimizers.load(self._optimizer, state["optimizer"], in_place=self._recorded is not None)
         self._order_generator.set_state(state["order_generator"])
         self._noise_generator.set_state(state["noise_generator"])
         self._validation_generator.set_state(state["validation_generator"])
         for regularizer, generator in zip(self._regularizers, state["regularizer_generators"], strict=True):
             regularizer.generator.set_state(generator)
         self._queue = state["queue"].clone()
+        if self._strengths is not None:
+            self._strengths.copy_(state["strengths"])
 
     def fingerprint(self) -> str | None:
         """What decides the bits of a training run from here; None if the network is a user's factory."""

@@ -1,6 +1,8 @@
 """What every environment of the package promises, run on each of them."""
 
+import contextlib
 import copy
+import functools
 import itertools
 import pickle
 import random
@@ -222,6 +224,37 @@ def test_global_generators_are_not_moved(case: Case) -> None:
     env.reset()
     env.unwrapped.load_state_dict(env.unwrapped.state_dict())
     assert same(state(), before)
+
+
+@contextlib.contextmanager
+def float64_by_default() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+MODES = {
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "autocast": functools.partial(torch.autocast, "cpu", torch.bfloat16),
+    "float64": float64_by_default,
+}
+
+
+@every_case
+@pytest.mark.parametrize("mode", MODES)
+def test_a_loop_may_run_in_any_mode_of_pytorch(case: Case, mode: str) -> None:
+    plain, inside, both = case.make(), case.make(), case.make()
+    expected = [plain.reset(seed=1), future(plain)]
+    with MODES[mode]():
+        assert same([inside.reset(seed=1), future(inside)], expected)
+        both.reset(seed=1)
+        state = both.unwrapped.state_dict()
+    both.unwrapped.load_state_dict(state)  # and go on in another
+    assert same(future(both.unwrapped), expected[1])
+    assert torch.get_default_dtype() is torch.float32
 
 
 # -- the state -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from torch import Tensor, nn
 
 from fer_gym.data import Split, Splits
-from fer_gym.training import NETWORKS, Trainer, TrainerSettings, hardware
+from fer_gym.training import NETWORKS, Strengths, Trainer, TrainerSettings, hardware
 from fer_gym.training.generators import Dropout, draw_noise_from, standard_normal
 
 SPLITS = tiny_data.splits(30)
@@ -136,6 +136,51 @@ def test_a_state_branches_the_run(network: Any, optimizer: str) -> None:
     assert same(state, copied)
 
 
+class SkipsLayers(nn.Module):
+    """Stochastic depth: a layer that the first losses may not reach has no state of the optimiser's yet."""
+
+    def __init__(self, channels: int, classes: int, image_size: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(channels * image_size**2, 8)
+        self.sometimes = nn.Linear(8, 8)
+        self.last = nn.Linear(8, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.first(x.flatten(1)).relu()
+        if not self.training or torch.rand(()) < 0.3:
+            hidden = hidden + self.sometimes(hidden).relu()
+        return self.last(hidden)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_state_in_which_some_weights_are_untouched(seed: int) -> None:
+    def made(seed: int = seed) -> Trainer:
+        return trainer(SkipsLayers, seed=seed)
+
+    one = made()
+    one.train_batches(1)
+    state = one.state_dict()
+    one.train_batches(20)
+    expected = one.state_dict()
+    for other in (made(), train(made(9)), one):
+        other.load_state_dict(state)
+        other.train_batches(20)
+        assert same(other.state_dict(), expected)
+
+
+def test_weight_decay_leaves_a_frozen_weight_alone() -> None:
+    def frozen(channels: int, classes: int, image_size: int) -> nn.Module:
+        first = nn.Conv2d(channels, 4, 3).requires_grad_(False)
+        return nn.Sequential(first, nn.ReLU(), nn.Flatten(), nn.Linear(4 * (image_size - 2) ** 2, classes))
+
+    made = Trainer(SPLITS, TrainerSettings(frozen, batch_size=4, device="cpu"), Strengths({"weight_decay": (0.0, 9.0)}))
+    made.set_strengths(np.float32([9.0]))
+    before = weights(made)
+    made.train_batches(2)
+    after = weights(made)
+    assert [key for key in before if torch.equal(before[key], after[key])] == ["0.weight", "0.bias"]
+
+
 def test_epochs_differ_in_order_and_cover_every_image(monkeypatch: pytest.MonkeyPatch) -> None:
     made, batches = trainer(), []
     monkeypatch.setattr(made, "_step", lambda batch: batches.append(batch.tolist()))
@@ -175,6 +220,16 @@ def test_dropout_layers_of_a_user_become_ours() -> None:
     ours = [(module.rate, module.per_channel) for module in network.modules() if isinstance(module, Dropout)]
     assert sorted(set(ours)) == [(0.1, True), (0.25, True), (0.5, False)]
     assert all(module.generator is generator for module in network.modules() if isinstance(module, Dropout))
+
+
+def test_a_subclass_of_dropout_stays_what_it_is() -> None:
+    class AlwaysOn(nn.Dropout):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.dropout(x, self.p, training=True)
+
+    network = nn.Sequential(AlwaysOn(0.5))
+    draw_noise_from(network, torch.Generator())
+    assert type(network[0]) is AlwaysOn
 
 
 @pytest.mark.parametrize("place", [1, 3])
