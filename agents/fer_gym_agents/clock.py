@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
 
 
 class Clocked(OnPolicyAlgorithm):
@@ -21,8 +23,14 @@ class Clocked(OnPolicyAlgorithm):
     lambda teach the opposite of what pays.
 
     In its place stands b(t), what was paid from the t-th step of an episode to its end, discounted, on the mean of the
-    last rollouts. The action cannot move it, so no lambda is biased by it. The networks of the policy's critic are
-    still trained, towards the same returns, and decide nothing.
+    last rollouts. It does not read the losses, so it cannot take a regularised child for a young one. A temporal
+    difference against it is a reward less the mean reward m of its step, so the advantage of step t is
+
+        sum_k (gamma lambda)^k (r_{t+k} - m_{t+k}).
+
+    Lambda is thus a second discount: what an action does to the child counts for some 1 / (1 - gamma lambda) steps, and
+    to the episode's end by gamma alone where lambda is 1. The networks of the policy's critic are still trained,
+    towards the same returns, and decide nothing.
     """
 
     #: A rollout's weight in the mean rewards, where that of the rollout after it is 1.
@@ -33,6 +41,16 @@ class Clocked(OnPolicyAlgorithm):
         self._paid_and_counted: NDArray[np.float64] = np.zeros((2, 0))
         self._elapsed: NDArray[np.int64] = np.zeros(0, np.int64)  # of each environment's running episode
         super().__init__(*args, **kwargs)
+
+    def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int) -> bool:
+        """Collect as ever; where a callback stops it, what was walked since is known to the next one."""
+        whole = super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
+        if not whole:
+            # Stable-Baselines3 forgets the step at which it stopped, which the environment has taken.
+            stored = rollout_buffer.episode_starts[: rollout_buffer.pos]
+            self._times(np.concatenate([stored, np.array(self._last_episode_starts, np.float32)[None]]))
+            self._last_obs, self._last_episode_starts = callback.locals["new_obs"], callback.locals["dones"]
+        return whole
 
     def train(self) -> None:
         """Hold the rollout's rewards against the clock, then learn from it."""

@@ -109,8 +109,8 @@ class Entropy(_ByProbability):
 class Cleanlab(_ByProbability):
     """Confident learning (Northcutt et al. 2021), by the library cleanlab, on out-of-fold probabilities.
 
-    The score is the library's label quality: self-confidence, each class less its confident threshold (the mean
-    self-confidence of the images labelled so).
+    The score is the library's label quality, by its default the self-confidence p(y_i|x_i), less 1 where its
+    `find_label_issues` flags the image: what confident learning takes for wrong is ranked first, as the library does.
 
     Args:
         env: ImageSelect-v0.
@@ -147,12 +147,9 @@ class Cleanlab(_ByProbability):
 
     def _rate(self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.floating]:
         probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-        if self.keep_ratio == "estimated":
-            self._flagged = np.asarray(self._find_label_issues(labels, probabilities, n_jobs=1), dtype=np.bool_)
-        score: NDArray[np.float64] = self._label_quality(
-            labels, probabilities, method="self_confidence", adjust_pred_probs=True
-        )
-        return score
+        self._flagged = np.asarray(self._find_label_issues(labels, probabilities, n_jobs=1), dtype=np.bool_)
+        quality: NDArray[np.float64] = self._label_quality(labels, probabilities)
+        return quality - self._flagged
 
     def _choose(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
         return ~self._flagged if self.keep_ratio == "estimated" else super()._choose(scores)

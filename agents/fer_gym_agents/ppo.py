@@ -86,8 +86,10 @@ def ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = 
     discounted, four epochs and a small entropy bonus. What follows is about RegTune-v0.
 
     What the paper does not tell is chosen for a training of some 40 episodes: a rollout is two episodes, all of which
-    is learnt from ten times over, at a rate of 1e-3. Generalised advantages have lambda = 0.8 and are held against the
-    time within the episode; see `Clocked` for what a critic of the losses teaches instead. Draws begin with a standard
+    is learnt from ten times over, at a rate of 1e-3. Generalised advantages are held against the time within the
+    episode; see `Clocked` for what a critic of the losses teaches instead. Their lambda = 0.8 is then a second
+    discount: an action answers for some five steps, which so few episodes can tell apart; `gae_lambda=1.0` leaves the
+    paper's discount alone. Draws begin with a standard
     deviation of a third of the Box's width: Stable-Baselines3's half of it would clip every third draw to a bound, and
     nothing would hold the mean inside.
 

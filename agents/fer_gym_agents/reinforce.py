@@ -101,8 +101,11 @@ class SelectorPolicy(BasePolicy):
                     np.maximum(hidden, 0, out=hidden)
                 hidden = hidden @ weight
                 hidden += bias
-            # pi(a = 1) > u is the same as log-odds > logit(u), and never overflows.
-            actions: NDArray[np.int64] = (hidden[:, 0] > torch.rand(len(hidden)).logit().numpy()).astype(np.int64)
+            # pi(a = 1) > u is the same as log-odds > logit(u), and never overflows. The logit is NumPy's: PyTorch would
+            # wake threads for it, which wait for milliseconds until those of NumPy's products have gone to sleep.
+            uniform = torch.rand(len(hidden)).numpy()
+            with np.errstate(divide="ignore"):  # u = 0
+                actions: NDArray[np.int64] = (hidden[:, 0] > np.log(uniform / (1 - uniform))).astype(np.int64)
             return actions
 
         return act
@@ -218,6 +221,7 @@ class Reinforce(OnPolicyAlgorithm):
         self.credit = credit
         self.gradient = gradient
         self.pretrain_episodes = pretrain_episodes
+        self._n_steps_given = n_steps
         self.n_epochs = n_epochs
         self.batch_size = batch_size
         discount = 0.0 if credit == "sample" else 1.0
@@ -248,12 +252,39 @@ class Reinforce(OnPolicyAlgorithm):
         _check_actions(self.action_space)
         length = None if self.env is None else told_length(self.env, "num_images")
         if length is not None:
-            if self.n_steps not in (0, length):
-                raise ValueError(f"n_steps: {self.n_steps} is not allowed; use None or {length}, the whole episode")
+            if self._n_steps_given not in (None, length):
+                raise ValueError(
+                    f"n_steps: {self._n_steps_given} is not allowed; use None or {length}, the whole episode"
+                )
             self.n_steps = length
         if self.n_steps < 1:
             raise ValueError("n_steps: the environment has no num_images; give the steps of a rollout, at least 1")
         super()._setup_model()
+
+    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
+        """Go on in another environment of the same spaces; its episodes may be longer or shorter.
+
+        Args:
+            env: the environment.
+            force_reset: begin it anew.
+        """
+        super().set_env(env, force_reset)
+        assert self.env is not None
+        length = told_length(self.env, "num_images")
+        if length is None or length == self.n_steps:
+            return
+        assert self.rollout_buffer_class is not None
+        self.n_steps = length
+        self.rollout_buffer = self.rollout_buffer_class(
+            length,
+            self.observation_space,
+            self.action_space,
+            device=self.device,
+            gamma=self.gamma,
+            gae_lambda=self.gae_lambda,
+            n_envs=self.n_envs,
+            **self.rollout_buffer_kwargs,
+        )
 
     def learn(
         self,

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from fer_gym.errors import DatasetError
 
 #: Part of every key: raise it when what loaders write changes.
-FORMAT = 1
+FORMAT = 2
 _TEMPORARY = ".building-"
 _STALE_SECONDS = 24 * 3600.0
 
@@ -78,9 +78,10 @@ def cached(name: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> 
     if not entry.is_dir():
         _build(entry, text, build)
     try:
+        names = json.loads((entry / "key.json").read_text(encoding="utf-8"))["arrays"]
         # The view drops the memmap subclass, whose scalars and pickles surprise, and keeps the map.
-        return {p.stem: np.asarray(np.load(p, mmap_mode="r", allow_pickle=False)) for p in entry.glob("*.npy")}
-    except (OSError, EOFError, ValueError) as error:
+        return {name: np.asarray(np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False)) for name in names}
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{entry}: damaged cache entry ({error}); delete this folder, it is rebuilt") from error
 
 
@@ -97,7 +98,9 @@ def _build(entry: Path, key: str, build: Callable[[Path], None]) -> None:
         ) from error
     try:
         build(temporary)
-        (temporary / "key.json").write_text(key + "\n", encoding="utf-8")
+        # What belongs to the entry: something that clears old files may take a part of it.
+        about = {"key": json.loads(key), "arrays": sorted(path.stem for path in temporary.glob("*.npy"))}
+        (temporary / "key.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
         try:
             temporary.rename(entry)
         except OSError:

@@ -29,6 +29,13 @@ def check_flag(name: str, value: object) -> None:
         raise ValueError(f"{name}: {value!r} is not allowed; use True or False")
 
 
+def is_set(options: dict[str, Any] | None, name: str) -> bool:
+    """Whether an option of `reset` is True; raise if it is anything but True or False."""
+    value = (options or {}).get(name, False)
+    check_flag(f"options: {name!r}", value)
+    return bool(value)
+
+
 def check_options(options: dict[str, Any] | None, *, allowed: Sequence[str]) -> None:
     """Raise if `reset` was given an option that it does not know."""
     unknown = sorted(set(options or ()) - set(allowed))

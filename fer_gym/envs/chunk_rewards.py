@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,10 +67,10 @@ def pay(chunk: Chunk, reward: str | RewardFunction, steps_left: int, worst_loss:
         }
         return diverged[reward] if isinstance(reward, str) else float(getattr(reward, "worst", -1.0)) * steps_left
     if not isinstance(reward, str):
-        value = float(reward(chunk))
-        if not math.isfinite(value):
-            raise ValueError(f"reward: the function returned {value}; expected a finite number")
-        return value
+        value = reward(chunk)
+        if not (isinstance(value, SupportsFloat) and math.isfinite(value)):
+            raise ValueError(f"reward: the function returned {value!r}; expected a finite number")
+        return float(value)
     return {
         "gap": chunk.val_f1 - chunk.train_f1,
         "val_f1": chunk.val_f1,

@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from fer_gym.envs import rewards
-from fer_gym.envs.checks import check_options
+from fer_gym.envs.checks import check_options, is_set
 from fer_gym.envs.selection import Selection
 from fer_gym.envs.training_env import TrainingEnv
 from fer_gym.envs.walk_picture import WalkPicture
@@ -114,7 +114,7 @@ class ImageSelectEnv(Selection, TrainingEnv[NDArray[np.float32], np.int64]):
         """Begin an episode; with `seed`, afresh. `options={"freeze": True}`: it will train nothing."""
         check_options(options, allowed=("freeze",))
         super().reset(seed=seed)
-        frozen = bool(options and options.get("freeze"))
+        frozen = is_set(options, "freeze")
         self._begin_walk(self._begin_episode(self.np_random, seed is not None, frozen))
         if self.render_mode == "human":
             self.render()

@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from fer_gym.envs import rewards
-from fer_gym.envs.checks import check_choice, check_count, check_options
+from fer_gym.envs.checks import check_choice, check_count, check_options, is_set
 from fer_gym.envs.selection import Selection
 from fer_gym.envs.walk_picture import WalkPicture
 
@@ -89,11 +89,12 @@ class ImageSelectVectorEnv(Selection, VectorEnv[NDArray[np.float32], ArrayLike, 
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin an episode of all walkers; with `seed`, afresh. `options={"freeze": True}`: it will train nothing."""
         check_options(options, allowed=("freeze", "reset_mask"))
+        frozen = is_set(options, "freeze")
         options = options or {}
         if not np.all(options.get("reset_mask", True)):
             raise ValueError("options: reset_mask leaves walkers out, but all of them begin an episode together")
         super().reset(seed=seed)
-        self._begin_walk(self._begin_episode(self.np_random, seed is not None, bool(options.get("freeze"))))
+        self._begin_walk(self._begin_episode(self.np_random, seed is not None, frozen))
         return self._observations[0], {}
 
     def _begin_walk(self, order: NDArray[np.int64]) -> None:

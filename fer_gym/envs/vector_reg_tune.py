@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from typing import Any
 
@@ -10,7 +11,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
 from fer_gym.data import load
-from fer_gym.envs.checks import check_count
+from fer_gym.envs.checks import check_choice, check_count
 from fer_gym.envs.reg_tune import RegTuneEnv
 
 
@@ -44,6 +45,8 @@ class RegTuneVectorEnv(SyncVectorEnv):
         **keywords: Any,
     ) -> None:
         check_count("num_envs", num_envs, least=1)
+        modes = [mode.value for mode in AutoresetMode]
+        check_choice("autoreset_mode", autoreset_mode, (*AutoresetMode, *modes))
         splits = load(dataset, root, limit, noise, data_seed)
         child = functools.partial(RegTuneEnv, dataset=splits, **keywords)
         super().__init__([child] * num_envs, autoreset_mode=autoreset_mode)
@@ -62,7 +65,11 @@ class RegTuneVectorEnv(SyncVectorEnv):
 
     def state_dict(self) -> dict[str, Any]:
         """The whole state of every child, which `copy.deepcopy` copies."""
-        return {"children": [child.state_dict() for child in self.envs], "over": self._autoreset_envs.copy()}
+        return {
+            "children": [child.state_dict() for child in self.envs],
+            "over": self._autoreset_envs.copy(),
+            "observations": copy.deepcopy(self._env_obs),  # a masked reset returns those of the others
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
@@ -71,3 +78,4 @@ class RegTuneVectorEnv(SyncVectorEnv):
         for child, of_child in zip(self.envs, state["children"], strict=True):
             child.load_state_dict(of_child)
         self._autoreset_envs = state["over"].copy()
+        self._env_obs = copy.deepcopy(state["observations"])

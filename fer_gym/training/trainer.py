@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,8 +22,6 @@ from fer_gym.training.metrics import batch_macro_f1, confusion_matrix, scores
 from fer_gym.training.recorded import Recorded, Work, graphs_are_wanted
 from fer_gym.training.regularizers import REGULARIZERS, Regularizer, Strengths, Targets, seed_of
 from fer_gym.training.settings import TrainerSettings, build_network
-
-_T = TypeVar("_T")
 
 # What is only evaluated comes in batches of any size: small enough for a CPU's caches, large enough to fill a GPU.
 _EVALUATION_BATCH = {"cpu": 64, "cuda": 1024}
@@ -298,13 +296,10 @@ class Trainer:
 
     def outputs(self, split: str) -> Outputs:
         """Features and class probabilities of every image of "train", "val" or "test", in one pass."""
-        passed = self._evaluation_pass(split, features.extractor(self.network))
-        parts = [(hidden.float(), logits.float()) for hidden, logits in passed]
-        hidden = torch.cat([part[0] for part in parts])
+        hidden, logits = self._evaluation_pass(split, features.extractor(self.network))
         # A diverged network knows nothing: uniform probabilities, features of zero.
-        logits = torch.cat([part[1] for part in parts])
         logits = torch.where(logits.isfinite().all(dim=1, keepdim=True), logits, 0.0)
-        hidden = hidden.nan_to_num(0.0, 0.0, 0.0)
+        hidden = hidden.nan_to_num_(0.0, 0.0, 0.0)
         return Outputs(hidden.cpu().numpy(), logits.softmax(dim=1).cpu().numpy())
 
     def images(self, split: str, indices: NDArray[np.int64]) -> Tensor:
@@ -313,21 +308,33 @@ class Trainer:
 
     def confusion(self, split: str) -> NDArray[np.int64]:
         """The confusion matrix (C, C) of "train", "val" or "test" against the labels given."""
-        predictions = torch.cat([logits.argmax(dim=1) for logits in self._evaluation_pass(split, self.network)])
+        (logits,) = self._evaluation_pass(split, lambda images: (self.network(images),))
         labels = getattr(self.splits, split).labels
-        return confusion_matrix(labels, predictions.cpu().numpy(), len(self.splits.classes))
+        return confusion_matrix(labels, logits.argmax(dim=1).cpu().numpy(), len(self.splits.classes))
 
     def evaluate(self, split: str) -> dict[str, float]:
         """The `scores` of a whole split, in evaluation mode."""
         return scores(self.confusion(split))
 
     @hardware.training_modes()
-    def _evaluation_pass(self, split: str, forward: Callable[[Tensor], _T]) -> list[_T]:
+    def _evaluation_pass(self, split: str, forward: Callable[[Tensor], tuple[Tensor, ...]]) -> list[Tensor]:
+        """What `forward` makes of every image of a split, in its order, each float32 (N, ...).
+
+        It goes into one tensor as it comes: small results kept between large ones that are freed would leave the
+        memory full of holes.
+        """
         images = self._images[split]
         self.network.eval()
-        batches = torch.arange(len(images)).split(_EVALUATION_BATCH[self.device.type])
+        whole: list[Tensor] = []
         with self._memory(), torch.no_grad(), self._autocast(), self._global_generators_ours():
-            return [forward(self._standardise(images.batch(batch)[0])) for batch in batches]
+            start = 0
+            for batch in torch.arange(len(images)).split(_EVALUATION_BATCH[self.device.type]):
+                parts = forward(self._standardise(images.batch(batch)[0]))
+                whole = whole or [part.new_empty((len(images), *part.shape[1:]), dtype=torch.float32) for part in parts]
+                for all_of_them, part in zip(whole, parts, strict=True):
+                    all_of_them[start : start + len(batch)] = part
+                start += len(batch)
+        return whole
 
     def _memory(self) -> AbstractContextManager[None]:
         return hardware.out_of_memory_explained(self.settings.batch_size, self.device)

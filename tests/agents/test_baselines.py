@@ -46,12 +46,14 @@ def test_what_is_no_probability(keep_ratio: float) -> None:
         RandomKeep(ToyWalk(), keep_ratio=keep_ratio)
 
 
-@pytest.mark.parametrize("agent", [RandomKeep(ToyWalk(), keep_ratio=0.7), KeepAll(ToyWalk())])
+@pytest.mark.parametrize("agent", [RandomKeep(ToyWalk(), keep_ratio=0.7, seed=0), KeepAll(ToyWalk())])
 def test_saving(agent: RandomKeep, tmp_path: Path) -> None:
     agent.save(tmp_path / "agent")
     loaded = type(agent).load(tmp_path / "agent", ToyWalk())
     assert type(loaded) is type(agent)
     assert loaded.keep_ratio == agent.keep_ratio
+    again = [type(agent).load(tmp_path / "agent", ToyWalk()) for _ in range(2)]
+    assert np.array_equal(*(each.predict(np.zeros((50, 4), np.float32))[0] for each in again))  # by the same coin
 
 
 def test_keep_all_is_evaluated_on_the_walk() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from fer_gym_agents import BoxPolicy, Clocked, ClockedPPO, ppo, recurrent_ppo
@@ -87,6 +88,32 @@ def test_values_and_advantages_by_hand() -> None:
     assert advantages == pytest.approx(
         [first + 0.5 * second - early, second - late, third + 0.5 * fourth - early, fourth - late], abs=1e-6
     )
+
+
+def test_lambda_is_a_second_discount() -> None:
+    agent = Kept(env=Child(chunks=4), **settings(8, gamma=0.9, gae_lambda=0.5))
+    agent.learn(8)
+    rewards, _, advantages = (array[0] for array in agent.learnt[0])
+    less_the_mean = rewards.reshape(2, 4) - rewards.reshape(2, 4).mean(axis=0)
+    by_hand = [[sum(0.45**k * row[t + k] for k in range(4 - t)) for t in range(4)] for row in less_the_mean]
+    assert advantages == pytest.approx(np.ravel(by_hand), abs=1e-6)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 6])
+def test_the_clock_goes_on_where_a_callback_stopped(stop: int) -> None:
+    class Stop(BaseCallback):
+        def _on_step(self) -> bool:
+            return self.n_calls < stop
+
+    agent = Kept(env=Child(chunks=4), **settings(8, gamma=0.0))
+    agent.learn(8)
+    agent.learn(8, callback=Stop(), reset_num_timesteps=False)
+    agent.learn(8, reset_num_timesteps=False)
+    # At gamma 0 a value is the mean reward of its time, and this child is paid less at each.
+    values = agent.learnt[-1][1][0]
+    times = (-values[:4]).argsort().argsort()
+    assert times.tolist() == [(stop + step) % 4 for step in range(4)]
+    assert np.array_equal(values[:4], values[4:])
 
 
 def test_earlier_rollouts_fade() -> None:

@@ -253,6 +253,23 @@ def test_saving(with_env: bool, tmp_path: Path) -> None:
         assert not all(map(torch.equal, before, weights(loaded)))
 
 
+@pytest.mark.parametrize("by", ["load", "set_env"])
+@pytest.mark.parametrize("images", [8, 40])
+def test_it_goes_on_with_more_or_fewer_images(by: str, images: int, tmp_path: Path) -> None:
+    model = quick(ToyWalk(16)).learn(32)
+    longer = ToyWalk(images)
+    if by == "load":
+        model.save(tmp_path / "model")
+        model = Reinforce.load(tmp_path / "model", env=longer)
+    else:
+        model.set_env(longer)
+    assert model.n_steps == model.rollout_buffer.buffer_size == images
+    model.learn(3 * images)
+    assert longer.episodes == 3
+    with pytest.raises(ValueError, match=rf"^n_steps: 16 is not allowed; use None or {images}"):
+        quick(longer, n_steps=16)
+
+
 def test_evaluation() -> None:
     model = quick(ToyWalk(64)).learn(64 * 30)
     env = ToyWalk(64, worth=1.0)

@@ -81,6 +81,14 @@ def test_damaged_entry_is_named(empty_cache: Path) -> None:
     assert str(entry) in str(error.value)
 
 
+def test_an_entry_that_lost_a_file_is_named(empty_cache: Path) -> None:
+    cache.cached("test", {}, build_seven)
+    (entry,) = empty_cache.iterdir()
+    (entry / "numbers.npy").unlink()
+    with pytest.raises(DatasetError, match=r"damaged cache entry .*numbers\.npy.*delete this folder"):
+        cache.cached("test", {}, fail)
+
+
 def build_slowly(directory: Path) -> None:
     np.save(directory / "pid.npy", np.array([os.getpid()]))
     time.sleep(0.5)

@@ -198,6 +198,8 @@ def test_a_single_retained_image_is_legal(place: int) -> None:
 @pytest.mark.parametrize("carry_over", [True, False])
 def test_a_frozen_episode_trains_nothing(carry_over: bool) -> None:
     env = make(carry_over=carry_over, pretrain_epochs=1)
+    with pytest.raises(ValueError, match=r"^options: 'freeze': 'no' is not allowed; use True or False"):
+        env.reset(options={"freeze": "no"})
     env.reset(seed=0, options={"freeze": True})
     before = weights(env)
     scores = env.evaluate("val")

@@ -133,6 +133,8 @@ def test_a_reward_of_ones_own() -> None:
     assert chunk_rewards.pay(chunk(), Worst(), 5, 19.0) == 3.5
     assert chunk_rewards.pay(chunk(math.inf), Worst(), 5, 19.0) == -15.0
     assert chunk_rewards.pay(chunk(math.inf), lambda _: 0.0, 5, 19.0) == -5.0
+    with pytest.raises(ValueError, match=r"^reward: the function returned None"):
+        chunk_rewards.pay(chunk(), lambda _: None, 5, 19.0)  # type: ignore[arg-type,return-value]
     with pytest.raises(ValueError, match=r"^reward: the function returned nan"):
         chunk_rewards.pay(chunk(), lambda _: math.nan, 5, 19.0)
     env = make(reward=Worst())

@@ -75,6 +75,19 @@ def test_a_state_branches_all_of_them() -> None:
         make(1).load_state_dict(envs.state_dict())
 
 
+def test_a_masked_reset_after_a_state() -> None:
+    envs, fresh, used = (make(autoreset_mode="Disabled") for _ in range(3))
+    used.reset(seed=9)
+    envs.reset(seed=1)
+    envs.step(actions(0))
+    state = envs.state_dict()
+    mask = {"reset_mask": np.array([False, True, False])}
+    expected = envs.reset(options=mask)
+    for other in (fresh, used):
+        other.load_state_dict(state)
+        assert same(other.reset(options=mask), expected)
+
+
 def test_what_is_not_allowed_leaves_all_untouched() -> None:
     envs, other = make(), make()
     for each in (envs, other):
@@ -88,6 +101,8 @@ def test_what_is_not_allowed_leaves_all_untouched() -> None:
     assert same(envs.step(actions(0)), other.step(actions(0)))
     with pytest.raises(ValueError, match=r"^num_envs: 0 is not allowed"):
         RegTuneVectorEnv(num_envs=0)
+    with pytest.raises(ValueError, match=r"^autoreset_mode: 'never' is unknown; use .*'NextStep'"):
+        make(autoreset_mode="never")
 
 
 def test_the_images_are_loaded_once() -> None:
