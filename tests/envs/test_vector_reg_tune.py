@@ -81,11 +81,14 @@ def test_a_masked_reset_after_a_state() -> None:
     envs.reset(seed=1)
     envs.step(actions(0))
     state = envs.state_dict()
-    mask = {"reset_mask": np.array([False, True, False])}
-    expected = envs.reset(options=mask)
+
+    def reset_the_second(of: RegTuneVectorEnv) -> Any:
+        return of.reset(options={"reset_mask": np.array([False, True, False])})  # Gymnasium empties the options
+
+    expected = reset_the_second(envs)
     for other in (fresh, used):
         other.load_state_dict(state)
-        assert same(other.reset(options=mask), expected)
+        assert same(reset_the_second(other), expected)
 
 
 def test_what_is_not_allowed_leaves_all_untouched() -> None:
