@@ -29,6 +29,10 @@ class OtherFormatError(ValueError):
     """A record, but one that another version of the package wrote."""
 
 
+class NotARecordError(ValueError):
+    """A file in a record's place that is none: half written, or somebody else's."""
+
+
 def path_of(folder: Path, task: str, arm: str, seed: int) -> Path:
     """Where the record of a trial lies."""
     return folder / "records" / f"{task}__{arm.replace(' ', '-')}__{seed}.json"
@@ -45,17 +49,19 @@ def read(path: Path) -> Record:
 
     Raises:
         OtherFormatError: if another version wrote it.
-        ValueError: if the file is no record. In either case it is left as it is.
+        NotARecordError: if the file is none. In either case it is left as it is.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not a record ({error}); move it away, and --resume runs its trial again") from error
+        raise NotARecordError(
+            f"{path}: not a record ({error}); move it away, and --resume runs its trial again"
+        ) from error
     if not isinstance(record, dict) or "format" not in record:
-        raise ValueError(f"{path}: not a record of format {FORMAT}; move it away")
+        raise NotARecordError(f"{path}: not a record of format {FORMAT}; move it away")
     if record["format"] != FORMAT:
         raise OtherFormatError(f"{path}: a record of format {record['format']!r}, not of format {FORMAT}")
     for name, kind in _FIELDS.items():
         if type(record.get(name)) is not kind:
-            raise ValueError(f"{path}: not a record ({name!r} is missing or no {kind.__name__}); move it away")
+            raise NotARecordError(f"{path}: not a record ({name!r} is missing or no {kind.__name__}); move it away")
     return record

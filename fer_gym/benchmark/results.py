@@ -137,9 +137,7 @@ def _found(folder: Path) -> tuple[list[Record], list[str]]:
     for path in sorted((folder / "records").glob("*.json")):
         try:
             record = records.read(path)
-        except records.OtherFormatError:
-            raise
-        except ValueError as error:
+        except records.NotARecordError as error:
             skipped.append(str(error))
             continue
         own = records.path_of(folder, record["task"], record["arm"], record["seed"])

@@ -26,7 +26,7 @@ def run(
     """Run the trials of a suite.
 
     A trial that fails costs itself and those that follow its keep ratio; the others go on. It leaves no record, so
-    `resume` tries it again.
+    `resume` tries it again. A file in a record's place that is none is a failure of its trial, and is left alone.
 
     Args:
         suite: what to run.
@@ -51,8 +51,11 @@ def run(
     failed: dict[str, str] = {}
     for trial in every:
         if records.path_of(folder, *trial.key).exists():
-            done[trial.key] = _read(folder, suite, trial, done)
-    missing = [trial for trial in every if trial.key not in done]
+            try:
+                done[trial.key] = _read(folder, suite, trial, done)
+            except records.NotARecordError as error:  # running its trial would overwrite it
+                failed[str(trial)] = str(error)
+    missing = [trial for trial in every if trial.key not in done and str(trial) not in failed]
     for task in suite.tasks if missing else ():
         of_task = (trial for trial in every if trial.task is task and trial.key in done)
         for trial in itertools.islice(of_task, 1):
