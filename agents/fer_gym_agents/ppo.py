@@ -89,9 +89,8 @@ def ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = 
     is learnt from ten times over, at a rate of 1e-3. Generalised advantages are held against the time within the
     episode; see `Clocked` for what a critic of the losses teaches instead. Their lambda = 0.8 is then a second
     discount: an action answers for some five steps, which so few episodes can tell apart; `gae_lambda=1.0` leaves the
-    paper's discount alone. Draws begin with a standard
-    deviation of a third of the Box's width: Stable-Baselines3's half of it would clip every third draw to a bound, and
-    nothing would hold the mean inside.
+    paper's discount alone. Draws begin with a standard deviation of a third of the Box's width: Stable-Baselines3's
+    half of it would clip every third draw to a bound, and nothing would hold the mean inside.
 
     The agent takes `env` as it is, its actions not normalised to [-1, 1], and `predict` returns actions in the units of
     `env`: its policy does the scaling, see `BoxPolicy`, so `save`, `PPO.load` and `set_env` need to know nothing of it.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +55,9 @@ def run(
             except records.NotARecordError as error:  # running its trial would overwrite it
                 failed[str(trial)] = str(error)
     missing = [trial for trial in every if trial.key not in done and str(trial) not in failed]
-    for task in suite.tasks if missing else ():
-        of_task = (trial for trial in every if trial.task is task and trial.key in done)
-        for trial in itertools.islice(of_task, 1):
+    if missing:
+        one_of_each = {trial.task.name: trial for trial in every if trial.key in done}
+        for trial in one_of_each.values():
             trials.refuse_other_data(trial, done[trial.key], root)
     # A report tells from it which trials are missing, and in which order the suite has them.
     plan = {"arms": {task.name: [arm.name for arm in task.arms] for task in suite.tasks}, "seeds": list(suite.seeds)}

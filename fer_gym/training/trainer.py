@@ -358,22 +358,22 @@ class Trainer:
 
     @hardware.training_modes()
     def state_dict(self) -> dict[str, Any]:
-        """The whole state, copied: network, optimiser and generators."""
+        """The whole state, copied: network, optimiser, strengths and generators."""
         return {
             "network": optimizers.copied(self.network.state_dict()),
             "optimizer": optimizers.copied(self._optimizer.state_dict()),
+            "strengths": optimizers.copied(self._strengths),
             **self.generators(),
         }
 
     def generators(self) -> dict[str, Any]:
-        """The part of the state that later draws come from: generators, the epoch's rest, strengths."""
+        """The part of the state that later draws come from."""
         return {
             "order_generator": self._order_generator.get_state(),
             "noise_generator": self._noise_generator.get_state(),
             "validation_generator": self._validation_generator.get_state(),
             "regularizer_generators": [regularizer.generator.get_state() for regularizer in self._regularizers],
             "queue": self._queue.clone(),
-            **({} if self._strengths is None else {"strengths": self._strengths.clone()}),
         }
 
     @hardware.training_modes()
