@@ -95,6 +95,8 @@ class Trainer:
         self.settings = settings
         self.device = hardware.resolve_device(settings.device)
         self.bf16 = hardware.uses_bf16(settings.precision, self.device)
+        if self.device.type == "cpu":
+            hardware.keep_freed_memory()
         named = {name: getattr(splits, name) for name in ("train", "val", "test")}
         resident = hardware.takes_images(self.device, sum(split.pixels.nbytes for split in named.values()))
         with self._memory():

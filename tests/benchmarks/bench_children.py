@@ -9,7 +9,7 @@ import argparse
 
 import gymnasium as gym
 import numpy as np
-from bench_reg_tune import seconds
+from other_process import seconds
 
 _CHILDREN = 4
 

@@ -20,7 +20,8 @@ import warnings
 import numpy as np
 import torch
 import torch.nn.functional as F
-from bench_reg_tune import Bare, interval, seconds
+from bench_reg_tune import Bare, interval
+from other_process import seconds
 from torch.utils.data import DataLoader, TensorDataset
 
 from fer_gym.data import Split, Splits, load
