@@ -19,9 +19,18 @@ from fer_gym.envs.checks import check_choice, check_count, check_options
 from fer_gym.envs.chunk_rewards import Chunk, RewardFunction
 from fer_gym.envs.run_picture import RunPicture
 from fer_gym.envs.training_env import TrainingEnv
-from fer_gym.training import NetworkFactory, Regularizer, Strengths, Trainer, TrainerSettings
+from fer_gym.training import NetworkFactory, Pending, Regularizer, Strengths, Trainer, TrainerSettings
 
 _DEFAULT = {"dropout": (0.0, 0.8)}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Launched:
+    """A chunk that trains: by whom, under which strengths; empty if there was nothing left to train."""
+
+    trainer: Trainer
+    strengths: NDArray[np.float32]
+    pending: list[Pending]
 
 
 class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
@@ -155,6 +164,7 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
         self._picture: RunPicture | None = None
         self._history: list[Chunk] = []
         self._chunk = self.chunks
+        self._launched: _Launched | None = None
 
     # -- the run -------------------------------------------------------------------------------------------------
 
@@ -166,14 +176,14 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
         super().reset(seed=seed)
         trainer = self._trainer or Trainer(self.splits, self.settings, self.strengths)
         # Should this be interrupted, there is no state, and no step is taken before the next reset.
-        self._trainer = None
+        self._trainer = self._launched = None
         trainer.initialise(int(self.np_random.integers(2**32)))
         self._history = []
         self._chunk = 0
         observation, info = np.zeros(self.chunk_size, np.float32), {}
         if self.warmup is not None:
             uniform = self.np_random.uniform(self.strengths.low, self.strengths.high).astype(np.float32)
-            chunk = self._train(trainer, uniform)
+            chunk = self._finish(_Launched(trainer, uniform, self._train(trainer, uniform)))
             observation, info = self._observe(chunk), self._info(chunk)
         self._trainer = trainer
         if self.render_mode == "human":
@@ -183,26 +193,32 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
     def step(
         self, action: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], SupportsFloat, bool, bool, dict[str, Any]]:
-        """Train the next chunk under the strengths `action`, float32 (h,)."""
+        """Train the next chunk under the strengths `action`, float32 (h,), or wait for the one that `launch` began."""
+        if self._launched is None:
+            self.launch(action)
+        assert self._launched is not None
+        launched, self._launched = self._launched, None
+        steps_left = self.chunks - self._chunk
+        self._chunk += 1
+        chunk = self._finish(launched)
+        self._trainer = launched.trainer
+        reward = chunk_rewards.pay(chunk, self.reward, steps_left, self.worst_loss)
+        info = self._info(chunk)
+        if self._over:
+            info["validation"] = self._trainer.evaluate("val")
+        if self.render_mode == "human":
+            self.render()
+        return self._observe(chunk), reward, self._over, False, info
+
+    def launch(self, action: NDArray[np.float32]) -> None:
+        """Begin the chunk that the following `step` of the same action finishes; on CUDA, without waiting for it."""
         if self._trainer is None or self._over:
             raise ResetNeeded("the episode is over or was never begun: call reset()")
         strengths = self.checked(action)
         trainer, self._trainer = self._trainer, None  # should this be interrupted, the next reset starts afresh
-        steps_left = self.chunks - self._chunk
-        self._chunk += 1
-        if self._history and self._history[-1].diverged:  # the warm-up did: there is nothing left to train
-            lost = np.full(self.chunk_size, np.nan, np.float32)
-            chunk = self._note(strengths, lost, train_f1=0.0, val_loss=math.nan, val_f1=0.0)
-        else:
-            chunk = self._train(trainer, strengths)
-        self._trainer = trainer
-        reward = chunk_rewards.pay(chunk, self.reward, steps_left, self.worst_loss)
-        info = self._info(chunk)
-        if self._over:
-            info["validation"] = trainer.evaluate("val")
-        if self.render_mode == "human":
-            self.render()
-        return self._observe(chunk), reward, self._over, False, info
+        # After a warm-up that diverged there is nothing left to train.
+        pending = [] if self._history and self._history[-1].diverged else self._train(trainer, strengths)
+        self._launched = _Launched(trainer, strengths, pending)
 
     @property
     def _over(self) -> bool:
@@ -229,30 +245,27 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
         clipped: NDArray[np.float32] = np.clip(strengths, self.strengths.low, self.strengths.high)
         return clipped
 
-    def _train(self, trainer: Trainer, strengths: NDArray[np.float32]) -> Chunk:
-        """Train and score one chunk, and note it."""
+    def _train(self, trainer: Trainer, strengths: NDArray[np.float32]) -> list[Pending]:
+        """Train and score one chunk."""
         trainer.set_strengths(strengths)
         trained = trainer.train_batches(self.chunk_size)
         validated = trainer.validate_batches(self.val_batches)
-        again = [trainer.score_again(trained)] if self.train_f1 == "eval" else []
-        train, val, *rest = trainer.read(trained, validated, *again)
-        scored = rest[0] if rest else train
-        return self._note(
-            strengths, train.losses, float(scored.f1.mean()), float(val.losses.mean()), float(val.f1.mean())
-        )
+        return [trained, validated, *([trainer.score_again(trained)] if self.train_f1 == "eval" else [])]
 
-    def _note(
-        self,
-        strengths: NDArray[np.float32],
-        train_losses: NDArray[np.float32],
-        train_f1: float,
-        val_loss: float,
-        val_f1: float,
-    ) -> Chunk:
+    def _finish(self, launched: _Launched) -> Chunk:
+        """Read what a chunk yielded, and note it."""
         last = self._history[-1] if self._history else None
         previous = 0.0 if last is None or last.diverged else last.val_f1
-        named = dict(zip(self.strengths.names, strengths.tolist(), strict=True))
-        chunk = Chunk(self._chunk, named, train_losses, train_f1, val_loss, val_f1, previous)
+        named = dict(zip(self.strengths.names, launched.strengths.tolist(), strict=True))
+        if launched.pending:
+            train, val, *again = launched.trainer.read(*launched.pending)
+            scored = again[0] if again else train
+            losses, val_loss = train.losses, float(val.losses.mean())
+            train_f1, val_f1 = float(scored.f1.mean()), float(val.f1.mean())
+        else:
+            losses, val_loss = np.full(self.chunk_size, np.nan, np.float32), math.nan
+            train_f1 = val_f1 = 0.0
+        chunk = Chunk(self._chunk, named, losses, train_f1, val_loss, val_f1, previous)
         self._history.append(chunk)
         return chunk
 

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from fer_gym.data import load
 from fer_gym.envs.checks import check_choice, check_count
 from fer_gym.envs.reg_tune import RegTuneEnv
+from fer_gym.training import hardware
 
 
 class RegTuneVectorEnv(SyncVectorEnv):
     """K children of one data set, each with its own seed and generators: `gym.make_vec("RegTune-v0", num_envs=K)`.
 
     Child k is bit for bit the scalar environment; `reset(seed=s)` gives it the seed s + k. The images are loaded once.
-    On the CPU the children train one after the other: each of them uses all cores.
+    On the CPU the children train one after the other: each of them uses all cores. On CUDA each trains on a stream of
+    its own, and none waits for another.
 
     Args:
         num_envs: K.
@@ -57,6 +59,10 @@ class RegTuneVectorEnv(SyncVectorEnv):
             raise ValueError(f"actions: shape {np.shape(actions)} is not allowed; use {self.action_space.shape}")
         for child, action in zip(self.envs, actions, strict=True):
             child.checked(action)
+        # A child whose episode is over is about to be reset instead.
+        ongoing = zip(self.envs, actions, self._autoreset_envs, strict=True)
+        works = [functools.partial(child.launch, action) for child, action, over in ongoing if not over]
+        hardware.side_by_side(works, hardware.resolve_device(self.envs[0].settings.device))
         return super().step(actions)
 
     def evaluate(self, split: str) -> list[dict[str, float]]:

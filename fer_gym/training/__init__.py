@@ -5,7 +5,7 @@ from fer_gym.training.metrics import confusion_matrix, scores
 from fer_gym.training.networks import NETWORKS, NetworkFactory
 from fer_gym.training.regularizers import Regularizer, Strengths, Targets
 from fer_gym.training.settings import TrainerSettings
-from fer_gym.training.trainer import Batches, Outputs, Trainer
+from fer_gym.training.trainer import Batches, Outputs, Pending, Trainer
 
 __all__ = [
     "NETWORKS",
@@ -13,6 +13,7 @@ __all__ = [
     "Dni",
     "NetworkFactory",
     "Outputs",
+    "Pending",
     "Periodic",
     "Regularizer",
     "Strengths",

@@ -7,7 +7,7 @@ import ctypes
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -84,6 +84,29 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
+def side_by_side(works: Iterable[Callable[[], object]], device: torch.device) -> None:
+    """Do each of `works`; on CUDA each is launched on a stream of its own, and what comes after waits for all."""
+    if device.type == "cpu":
+        for work in works:
+            work()
+        return
+    before = torch.cuda.current_stream(device)
+    streams = []
+    for number, work in enumerate(works):
+        streams.append(_side_stream(device, number))
+        streams[-1].wait_stream(before)
+        with torch.cuda.stream(streams[-1]):
+            work()
+    for stream in streams:
+        before.wait_stream(stream)
+
+
+@cache
+def _side_stream(device: torch.device, number: int) -> torch.cuda.Stream:
+    """The same one each time: CUDA's allocator gives memory back to the stream that it was asked for on."""
+    return torch.cuda.Stream(device)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,6 +13,13 @@ from fer_gym.data.splits import Split
 
 # Images whose grey levels are counted at once.
 _COUNTED = 1024
+# Pixels and labels on a device, for every trainer in the process that trains there on the split.
+_on_devices: WeakKeyDictionary[Split, dict[torch.device, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
+
+
+def is_on(device: torch.device, split: Split) -> bool:
+    """Whether a split's images lie on the device already."""
+    return device in _on_devices.get(split, {})
 
 
 class Images:
@@ -19,7 +28,7 @@ class Images:
     Args:
         split: the images, mostly a memory map.
         device: where batches are wanted.
-        resident: copy all of them there at once; else each batch is copied when it is cut.
+        resident: copy all of them there at once, unless another has; else each batch is copied when it is cut.
     """
 
     def __init__(self, split: Split, device: torch.device, *, resident: bool) -> None:
@@ -27,8 +36,12 @@ class Images:
         self._device = device
         self._resident = resident
         if resident:
-            self._pixels = torch.from_numpy(np.array(split.pixels)).to(device)
-            self._labels = torch.from_numpy(np.array(split.labels)).to(device)
+            if not is_on(device, split):
+                pixels, labels = (
+                    torch.from_numpy(np.array(array)).to(device) for array in (split.pixels, split.labels)
+                )
+                _on_devices.setdefault(split, {})[device] = pixels, labels
+            self._pixels, self._labels = _on_devices[split][device]
 
     def __len__(self) -> int:
         return len(self._split)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from fer_gym.data.splits import Splits
 from fer_gym.training import features, hardware, optimizers
 from fer_gym.training.generators import Dropout, draw_noise_from, global_generators_restored
-from fer_gym.training.images import Images, mean_and_std
+from fer_gym.training.images import Images, is_on, mean_and_std
 from fer_gym.training.metrics import batch_macro_f1, confusion_matrix, scores
 from fer_gym.training.recorded import Recorded, Work, graphs_are_wanted
 from fer_gym.training.regularizers import REGULARIZERS, Regularizer, Strengths, Targets, seed_of
@@ -64,7 +64,7 @@ class Batches:
 
 
 @dataclass(frozen=True)
-class _Pending:
+class Pending:
     """Batches whose outputs are still on the device: float32, (n, 1 + B), losses and predictions side by side."""
 
     outputs: Tensor
@@ -98,7 +98,8 @@ class Trainer:
         if self.device.type == "cpu":
             hardware.keep_freed_memory()
         named = {name: getattr(splits, name) for name in ("train", "val", "test")}
-        resident = hardware.takes_images(self.device, sum(split.pixels.nbytes for split in named.values()))
+        missing = sum(split.pixels.nbytes for split in named.values() if not is_on(self.device, split))
+        resident = hardware.takes_images(self.device, missing)
         with self._memory():
             self._images = {name: Images(split, self.device, resident=resident) for name, split in named.items()}
         mean, std = mean_and_std(splits.train.pixels)
@@ -237,7 +238,7 @@ class Trainer:
     # -- mini-batches ------------------------------------------------------------------------------------------------
 
     @hardware.training_modes()
-    def train_batches(self, count: int) -> _Pending:
+    def train_batches(self, count: int) -> Pending:
         """Train on the next `count` mini-batches of `batch_size` images under the strengths as they are.
 
         The training images come in epochs, each in an order drawn anew; a batch that an epoch's end cuts goes on with
@@ -247,7 +248,7 @@ class Trainer:
         self.network.train()
         with self._memory(), self._global_generators_ours(self._order_generator):
             outputs = self._do("train", self._step, indices)
-        return _Pending(torch.stack(outputs), indices, "train")
+        return Pending(torch.stack(outputs), indices, "train")
 
     def _next_batches(self, count: int) -> Tensor:
         size = self.settings.batch_size
@@ -257,19 +258,19 @@ class Trainer:
         indices, self._queue = self._queue[: count * size], self._queue[count * size :].clone()
         return indices.view(count, size)
 
-    def validate_batches(self, count: int) -> _Pending:
+    def validate_batches(self, count: int) -> Pending:
         """Score `count` mini-batches of the validation split, drawn without replacement while it lasts."""
         size, images = self.settings.batch_size, len(self.splits.val)
         epochs = -(-count * size // images)
         orders = [torch.randperm(images, generator=self._validation_generator) for _ in range(epochs)]
         return self._score(torch.cat(orders)[: count * size].view(count, size), "val")
 
-    def score_again(self, trained: _Pending) -> _Pending:
+    def score_again(self, trained: Pending) -> Pending:
         """Score the batches that were trained on once more, in evaluation mode, by the network as it is now."""
         return self._score(trained.indices, trained.split)
 
     @hardware.training_modes()
-    def _score(self, indices: Tensor, split: str) -> _Pending:
+    def _score(self, indices: Tensor, split: str) -> Pending:
         images = self._images[split]
 
         def score(batch: Tensor) -> Tensor:
@@ -281,9 +282,9 @@ class Trainer:
         self.network.eval()
         with self._memory(), self._global_generators_ours():
             outputs = self._do(split + " scores", score, indices)
-        return _Pending(torch.stack(outputs), indices, split)
+        return Pending(torch.stack(outputs), indices, split)
 
-    def read(self, *pending: _Pending) -> list[Batches]:
+    def read(self, *pending: Pending) -> list[Batches]:
         """Bring the outputs of batches over from the device, all of them in one copy."""
         outputs = torch.cat([part.outputs for part in pending]).cpu().numpy()
         batches, start = [], 0

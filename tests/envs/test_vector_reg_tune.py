@@ -8,8 +8,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import tiny_data
+from gymnasium.error import ResetNeeded
 
 from fer_gym.envs.vector_reg_tune import RegTuneVectorEnv
+from fer_gym.training import Trainer
 
 SPLITS = tiny_data.splits(20, held_out=9)
 SMALL = {
@@ -58,6 +60,40 @@ def test_each_child_is_the_scalar_environment(children: int) -> None:
             np.testing.assert_array_equal(observations[child], expected_observation)
             assert (rewards[child], terminated[child]) == (reward, over)
     assert envs.evaluate("test") == [env.evaluate("test") for env in alone]
+
+
+def test_all_are_launched_before_one_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    envs = make()
+    envs.reset(seed=0)
+    done = []
+    for name in ("train_batches", "read"):
+        method = getattr(Trainer, name)
+
+        def noted(*arguments: Any, name: str = name, method: Any = method) -> Any:
+            done.append(name)
+            return method(*arguments)
+
+        monkeypatch.setattr(Trainer, name, noted)
+    envs.step(actions(0))
+    assert done == ["train_batches"] * 3 + ["read"] * 3
+
+
+def test_a_child_interrupted_while_it_is_launched_needs_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    envs = make()
+    envs.reset(seed=0)
+    monkeypatch.setattr(Trainer, "validate_batches", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        envs.step(actions(0))
+    monkeypatch.undo()
+    with pytest.raises(ResetNeeded):
+        envs.step(actions(0))
+    expected = make()
+    np.testing.assert_array_equal(envs.reset(seed=1)[0], expected.reset(seed=1)[0])
+    np.testing.assert_array_equal(envs.step(actions(0))[0], expected.step(actions(0))[0])
+
+
+def interrupted(*_: Any) -> Any:
+    raise KeyboardInterrupt
 
 
 def test_a_state_branches_all_of_them() -> None:

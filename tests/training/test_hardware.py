@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from fer_gym.training import hardware
 
 # A training step's allocations: some large tensors at once, then all of them freed. The first rounds need new pages.
 _FAULTS_IN_FIVE_STEPS = """
@@ -36,3 +39,42 @@ def test_freed_tensors_are_not_faulted_in_again_unless_the_user_says_so() -> Non
         return int(run.stdout)
 
     assert faults() * 10 < faults(MALLOC_TRIM_THRESHOLD_="131072")
+
+
+def test_what_is_launched_side_by_side_waits_for_what_was_before_and_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The streams are played: no work waits for another, whatever the device would make of them."""
+    events: list[tuple[str, ...]] = []
+
+    class Stream:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def wait_stream(self, other: "Stream") -> None:
+            events.append((self.name, "waits for", other.name))
+
+        def __enter__(self) -> None:
+            events.append((self.name, "begins"))
+
+        def __exit__(self, *_: object) -> None:
+            events.append((self.name, "ends"))
+
+    main = Stream("main")
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: main)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: stream)
+    monkeypatch.setattr(hardware, "_side_stream", lambda device, number: Stream(f"side {number}"))
+    works = [lambda name=name: events.append((name,)) for name in ("first", "second")]
+    hardware.side_by_side(works, torch.device("cuda"))
+    assert events == [
+        ("side 0", "waits for", "main"),
+        ("side 0", "begins"),
+        ("first",),
+        ("side 0", "ends"),
+        ("side 1", "waits for", "main"),
+        ("side 1", "begins"),
+        ("second",),
+        ("side 1", "ends"),
+        ("main", "waits for", "side 0"),
+        ("main", "waits for", "side 1"),
+    ]

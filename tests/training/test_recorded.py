@@ -141,6 +141,11 @@ def test_batches_that_an_epoch_cuts_short_are_not_recorded(recording: None, monk
     assert all(torch.equal(one, other) for one, other in pairs)
 
 
+def test_trainers_of_one_split_share_the_images_on_the_device(recording: None) -> None:
+    some, other = build(), build()
+    assert some._images["train"]._pixels is other._images["train"]._pixels
+
+
 def test_what_runs_on_the_host_is_not_recorded(recording: None) -> None:
     class Mine(Mixup):
         name = "mine"
