@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from bench_reg_tune import Bare
 from other_process import seconds
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
 from fer_gym.envs import RegTuneEnv
@@ -33,6 +33,8 @@ class _Stacked:
     def __init__(self, bare: list[Bare]) -> None:
         self.bare = bare
         self.network = copy.deepcopy(bare[0].network)
+        # Batch norm of bf16 images with fp32 statistics cannot be vectorised.
+        self.bf16 = bare[0].bf16 and not any(isinstance(layer, nn.BatchNorm2d) for layer in self.network.modules())
         self.weights, self.buffers = stack_module_state([child.network for child in bare])
         self.adam = torch.optim.Adam(self.weights.values(), lr=1e-3, fused=True)
 
@@ -48,7 +50,7 @@ class _Stacked:
             pixels, labels = (torch.stack(tensors) for tensors in zip(*batch, strict=True))
             child = self.bare[0]
             images = (pixels.float() - child.mean) * child.inverse_std
-            with torch.autocast(child.device.type, dtype=torch.bfloat16, enabled=child.bf16):
+            with torch.autocast(child.device.type, dtype=torch.bfloat16, enabled=self.bf16):
                 outcomes.append(vectorised(self.weights, self.buffers, images, labels))
             if self.network.training:
                 for name, gradient in outcomes[-1][0].items():
