@@ -92,7 +92,9 @@ def run(arguments: Arguments, out: Path, *, resume: bool) -> list[dict[str, Any]
         with progress("episodes", arguments.episodes, episodes_done) as (_, advance):
 
             def say(row: dict[str, Any]) -> None:
-                print(f"episode {len(log.rows)}/{arguments.episodes}: {in_words(row)}", flush=True)
+                number, asked = len(log.rows), arguments.episodes
+                of = f"/{asked}" if number <= asked else ", of the last rollout"  # which several environments fill
+                print(f"episode {number}{of}: {in_words(row)}", flush=True)
                 advance()
 
             _learn(learner, log, arguments, None if obstacle else path, kept)

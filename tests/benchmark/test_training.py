@@ -318,6 +318,14 @@ def test_rows_of_several_walkers(count, tmp_path):
     assert not (tmp_path / "agent.checkpoint").exists()
 
 
+def test_a_rollout_may_have_more_episodes_than_were_asked_for(tmp_path, capsys):
+    env = {"limit": 30, "chunks": 2, "chunk_size": 3, "val_batches": 2, "batch_size": 4}
+    asked = training.Arguments("RegTune-v0", env, "ppo", {}, episodes=3, seed=0, num_envs=2)
+    training.run(asked, tmp_path / "agent", resume=False)
+    lines = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("episode")]
+    assert lines == ["episode 1/3", "episode 2/3", "episode 3/3", "episode 4, of the last rollout"]
+
+
 def test_a_row_of_one_walker_is_the_scalar_environments():
     actions = np.random.default_rng(0).integers(0, 2, 30)
     scalar = EpisodeLog(gym.make("ImageSelect-v0", **ENV), lambda row: None)
