@@ -448,6 +448,19 @@ def test_bf16_trains() -> None:
     np.testing.assert_allclose(outputs.probabilities.sum(axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("network", ["small", "resnet34"])
+def test_bf16_follows_fp32_within_two_percent_of_the_loss(network: str) -> None:
+    splits = tiny_data.splits(40, side=16)
+
+    def losses(precision: str) -> np.ndarray:
+        made = Trainer(splits, TrainerSettings(network, batch_size=8, precision=precision, device="cpu"))
+        (batches,) = made.read(made.train_batches(10))
+        return batches.losses
+
+    np.testing.assert_allclose(losses("bf16"), losses("fp32"), rtol=0.02)
+    assert not np.array_equal(losses("bf16"), losses("fp32"))
+
+
 def test_images_on_the_device_are_those_of_the_memory_map(monkeypatch):
     def weights():
         trainer = Trainer(SPLITS, TrainerSettings("small", precision="fp32", device="cpu"))
