@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from fer_gym import files
@@ -25,11 +27,10 @@ def pretrain(trainer: Trainer, seed: int, epochs: int) -> None:
     factory cannot be told from another of the same name, so those are trained each time.
     """
     trainer.initialise(seed)
-    fingerprint = trainer.fingerprint()
-    if fingerprint is None or epochs == 0:
+    if epochs == 0 or not isinstance(trainer.settings.network, str):
         trainer.train_epochs(trainer.all_images(), epochs)
         return
-    path = cache.folder() / "pretrained" / f"{fingerprint}-{seed}-{epochs}.pt"
+    path = cache.folder() / "pretrained" / f"{fingerprint(trainer)}-{seed}-{epochs}.pt"
     if path.exists():
         try:
             trainer.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
@@ -46,6 +47,21 @@ def pretrain(trainer: Trainer, seed: int, epochs: int) -> None:
         # The training is done, and worth more than its copy.
         message = "the pretrained network is not kept: %s; set FER_GYM_CACHE to a folder that can be written to"
         logging.getLogger(__name__).warning(message, error)
+
+
+def fingerprint(trainer: Trainer) -> str:
+    """What decides the bits of a training run of a freshly initialised trainer, if its network is one of ours."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in (trainer.splits.train.pixels, trainer.splits.train.labels):
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    # The network as it stands: another version of its code must not find this one's training.
+    digest.update(str(trainer.network).encode())
+    for tensor in trainer.network.state_dict().values():
+        digest.update(tensor.cpu().contiguous().numpy().data)
+    training = (trainer.settings, trainer.device.type, trainer.bf16, len(trainer.splits.classes))
+    digest.update(repr((training, torch.get_num_threads(), torch.__version__)).encode())
+    return digest.hexdigest()
 
 
 def _save(trainer: Trainer, path: Path) -> None:

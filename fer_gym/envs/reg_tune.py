@@ -26,7 +26,7 @@ _DEFAULT = {"dropout": (0.0, 0.8)}
 
 @dataclasses.dataclass(frozen=True)
 class _Launched:
-    """A chunk that trains: by whom, under which strengths; empty if there was nothing left to train."""
+    """A chunk that may still be training; without batches if there was nothing left to train."""
 
     trainer: Trainer
     strengths: NDArray[np.float32]
@@ -194,10 +194,7 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
         self, action: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], SupportsFloat, bool, bool, dict[str, Any]]:
         """Train the next chunk under the strengths `action`, float32 (h,), or wait for the one that `launch` began."""
-        if self._launched is None:
-            self.launch(action)
-        assert self._launched is not None
-        launched, self._launched = self._launched, None
+        launched, self._launched = self._launched or self._begin(action), None
         steps_left = self.chunks - self._chunk
         self._chunk += 1
         chunk = self._finish(launched)
@@ -212,13 +209,16 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
 
     def launch(self, action: NDArray[np.float32]) -> None:
         """Begin the chunk that the following `step` of the same action finishes; on CUDA, without waiting for it."""
+        self._launched = self._begin(action)
+
+    def _begin(self, action: NDArray[np.float32]) -> _Launched:
         if self._trainer is None or self._over:
             raise ResetNeeded("the episode is over or was never begun: call reset()")
         strengths = self.checked(action)
         trainer, self._trainer = self._trainer, None  # should this be interrupted, the next reset starts afresh
         # After a warm-up that diverged there is nothing left to train.
         pending = [] if self._history and self._history[-1].diverged else self._train(trainer, strengths)
-        self._launched = _Launched(trainer, strengths, pending)
+        return _Launched(trainer, strengths, pending)
 
     @property
     def _over(self) -> bool:
@@ -312,7 +312,7 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
             )
         trainer = self._trainer or Trainer(self.splits, self.settings, self.strengths)
         trainer.load_state_dict(state["trainer"])
-        self._trainer = trainer
+        self._trainer, self._launched = trainer, None
         self.np_random.bit_generator.state = state["generator"]
         self._chunk = state["chunk"]
         self._history = [Chunk(**copy.deepcopy(chunk)) for chunk in state["history"]]

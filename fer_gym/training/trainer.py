@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -392,22 +391,6 @@ class Trainer:
         self._queue = state["queue"].clone()
         if self._strengths is not None:
             self._strengths.copy_(state["strengths"])
-
-    def fingerprint(self) -> str | None:
-        """What decides the bits of a training run from here; None if the network is a user's factory."""
-        if not isinstance(self.settings.network, str):
-            return None
-        digest = hashlib.blake2b(digest_size=16)
-        for array in (self.splits.train.pixels, self.splits.train.labels):
-            digest.update(repr(array.shape).encode())
-            digest.update(np.ascontiguousarray(array).data)
-        # The network as it stands, freshly initialised: another version of its code must not find this one's training.
-        digest.update(str(self.network).encode())
-        for tensor in self.network.state_dict().values():
-            digest.update(tensor.cpu().contiguous().numpy().data)
-        training = (self.settings, self.device.type, self.bf16, len(self.splits.classes))
-        digest.update(repr((training, torch.get_num_threads(), torch.__version__)).encode())
-        return digest.hexdigest()
 
 
 def _cross_entropy(logits: Tensor, targets: Targets) -> Tensor:

@@ -152,8 +152,9 @@ def main() -> None:
     env.reset(seed=0)
     action = np.full(env.action_space.shape, _RATE, np.float32)
     bare = Bare(env)
-    work = (_plain_dropout(bare.network).cpu(), env.splits, (env.chunk_size, env.val_batches), env.settings.batch_size)
-    first = OtherProcess(partial(_first_chunk, *work, bare.device))
+    counts = (env.chunk_size, env.val_batches)
+    network = copy.deepcopy(bare.network).cpu()
+    first = OtherProcess(partial(_first_chunk, network, env.splits, counts, env.settings.batch_size, bare.device))
     for work in (lambda: made.reset(seed=0), lambda: made.step(action), bare.chunk):
         work()
 

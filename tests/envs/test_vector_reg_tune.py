@@ -92,6 +92,16 @@ def test_a_child_interrupted_while_it_is_launched_needs_a_reset(monkeypatch: pyt
     np.testing.assert_array_equal(envs.step(actions(0))[0], expected.step(actions(0))[0])
 
 
+def test_a_state_puts_aside_what_was_launched() -> None:
+    one, other = make(1).envs[0], make(1).envs[0]
+    for env in (one, other):
+        env.reset(seed=0)
+    state = copy.deepcopy(one.state_dict())
+    one.launch(actions(0)[0])
+    one.load_state_dict(state)
+    np.testing.assert_array_equal(one.step(actions(1)[0])[0], other.step(actions(1)[0])[0])
+
+
 def interrupted(*_: Any) -> Any:
     raise KeyboardInterrupt
 

@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from torch import Tensor, nn
 
 from fer_gym.data import Split, Splits
-from fer_gym.training import NETWORKS, Strengths, Trainer, TrainerSettings, hardware
+from fer_gym.training import Strengths, Trainer, TrainerSettings, hardware
 from fer_gym.training.generators import Dropout, draw_noise_from, standard_normal
 
 SPLITS = tiny_data.splits(30)
@@ -190,20 +190,6 @@ def test_epochs_differ_in_order_and_cover_every_image(monkeypatch: pytest.Monkey
     first, second = batches[0] + batches[1], batches[2] + batches[3]
     assert sorted(first) == sorted(second) == subset.tolist()
     assert first != second
-
-
-@pytest.mark.parametrize("network", NETWORKS)
-def test_the_fingerprint_of_a_run(network: str) -> None:
-    splits = tiny_data.splits(3, side=32)
-    made = trainer(network, splits=splits, seed=1)
-    first = made.fingerprint()
-    made.initialise(2)
-    second = made.fingerprint()
-    made.initialise(1)
-    assert made.fingerprint() == first != second
-    turned = Split(splits.train.pixels, splits.train.labels[::-1].copy())
-    relabelled = Splits(turned, splits.val, splits.test, splits.classes)
-    assert trainer(network, splits=relabelled, seed=1).fingerprint() != first
 
 
 # -- dropout ---------------------------------------------------------------------------------------------------------
