@@ -3,7 +3,7 @@
 CNN-A: against an fp32 loop over a `TensorDataset` already standardised, batches taken by index. ResNet34: against the
 eager fp32 loop over a `DataLoader` of the same. The loops run in a process of their own.
 
-Run: python tests/benchmarks/bench_trainer.py [--images N] [--pairs N]
+Run: python tests/benchmarks/bench_trainer.py [--batches N] [--pairs N]
 """
 
 from __future__ import annotations
@@ -58,15 +58,16 @@ def _finish(device: torch.device) -> None:
 def main() -> None:
     """Print a line for each network: what, against what, the median ratio of the pairs, the targets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=640, help="of an epoch")
+    parser.add_argument("--batches", type=int, default=5, help="of an epoch")
     parser.add_argument("--pairs", type=int, default=5)
     options = parser.parse_args()
     for network, size, loader, targets in (
         ("rlps_cnn", 32, False, "3.5 x on bf16 hardware, 1.0 x in fp32; 4 x on a GPU"),
         ("resnet34", 64, True, "3 x on bf16 hardware; 5 x on a GPU"),
     ):
-        trainer = Trainer(noise_splits(options.images), TrainerSettings(network, batch_size=size))
-        plain = OtherProcess(partial(_plain_epoch, network, options.images, size, loader=loader))
+        images = options.batches * size
+        trainer = Trainer(noise_splits(images), TrainerSettings(network, batch_size=size))
+        plain = OtherProcess(partial(_plain_epoch, network, images, size, loader=loader))
 
         def ours(trainer: Trainer = trainer) -> None:
             trainer.train_epochs(trainer.all_images(), 1)
@@ -77,7 +78,7 @@ def main() -> None:
         plain.close()
         loop = "eager fp32 loop with DataLoader" if loader else "fp32 loop on tensors"
         ratios = np.sort(pairs[:, 1] / pairs[:, 0])
-        rate, plain_rate = options.images / np.median(pairs, axis=0)
+        rate, plain_rate = images / np.median(pairs, axis=0)
         print(
             f"Trainer, {network}, {'bf16' if trainer.bf16 else 'fp32'} ({rate:,.0f} images/s) | {loop} "
             f"({plain_rate:,.0f} images/s) | {np.median(ratios):.2f} x [{ratios[0]:.2f}, {ratios[-1]:.2f}] | "
