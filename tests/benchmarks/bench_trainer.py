@@ -3,7 +3,7 @@
 CNN-A: against an fp32 loop over a `TensorDataset` already standardised, batches taken by index. ResNet34: against the
 eager fp32 loop over a `DataLoader` of the same. The loops run in a process of their own.
 
-Run: python tests/benchmarks/bench_trainer.py [--batches N] [--pairs N]
+Run: python tests/benchmarks/bench_trainer.py [--pairs N]
 """
 
 from __future__ import annotations
@@ -58,14 +58,13 @@ def _finish(device: torch.device) -> None:
 def main() -> None:
     """Print a line for each network: what, against what, the median ratio of the pairs, the targets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batches", type=int, default=5, help="of an epoch")
     parser.add_argument("--pairs", type=int, default=5)
     options = parser.parse_args()
-    for network, size, loader, targets in (
-        ("rlps_cnn", 32, False, "3.5 x on bf16 hardware, 1.0 x in fp32; 4 x on a GPU"),
-        ("resnet34", 64, True, "3 x on bf16 hardware; 5 x on a GPU"),
+    for network, size, batches, loader, targets in (
+        ("rlps_cnn", 32, 20, False, "3.5 x on bf16 hardware, 1.0 x in fp32; 4 x on a GPU"),
+        ("resnet34", 64, 5, True, "3 x on bf16 hardware; 5 x on a GPU"),
     ):
-        images = options.batches * size
+        images = batches * size
         trainer = Trainer(noise_splits(images), TrainerSettings(network, batch_size=size))
         plain = OtherProcess(partial(_plain_epoch, network, images, size, loader=loader))
 
