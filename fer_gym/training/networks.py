@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from fer_gym.training.generators import Dropout
+from fer_gym.training.pooling import MaxPool2x2
 
 #: What makes a network: f(channels, classes, image_size) -> nn.Module that maps (B, channels, image_size,
 #: image_size) to logits (B, classes).
@@ -34,7 +35,7 @@ def _convolutions(channels: int, widths: Sequence[int | str], *, batch_norm: boo
         if batch_norm:
             layers.append(nn.BatchNorm2d(width))
         if position + 1 < len(widths) and widths[position + 1] == "pool":
-            layers.append(nn.MaxPool2d(2))
+            layers.append(MaxPool2x2())
         layers.append(nn.ReLU(inplace=True))
         channels = width
     return nn.Sequential(*layers)

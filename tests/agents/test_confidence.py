@@ -67,19 +67,19 @@ def test_a_seed_decides(kind: Any) -> None:
 
 def test_cleanlab_is_the_librarys() -> None:
     env = walk()
-    agent = Cleanlab(env, seed=0, folds=3, epochs=2).learn(0)
+    agent = Cleanlab(env, seed=0, folds=3, epochs=1).learn(0)
     trainer = Trainer(noisy_splits(), TrainerSettings(**{k: v for k, v in EASY.items() if k != "pretrain_epochs"}))
-    p = out_of_fold(CountedTrainer(base_of(env)), 3, 2, np.random.default_rng(0)).astype(float)
+    p = out_of_fold(CountedTrainer(base_of(env)), 3, 1, np.random.default_rng(0)).astype(float)
     p /= p.sum(axis=1, keepdims=True)
     labels = trainer.splits.train.labels
     flagged = find_label_issues(labels, p, n_jobs=1)
-    assert flagged.any()
+    assert 0 < flagged.sum() < len(flagged)
     assert agent.image_scores == pytest.approx(get_label_quality_scores(labels, p) - flagged)
     assert np.array_equal(agent.retained, ~flagged)
     ranked = find_label_issues(labels, p, n_jobs=1, return_indices_ranked_by="self_confidence")
     assert np.array_equal(agent.image_scores.argsort()[: len(ranked)], ranked)
-    assert agent.training_cost["images_trained"] == 3 * 2 * 16
-    told = Cleanlab(env, seed=0, keep_ratio=0.25, folds=3, epochs=2).learn(0)
+    assert agent.training_cost["images_trained"] == 3 * 1 * 16
+    told = Cleanlab(env, seed=0, keep_ratio=0.25, folds=3, epochs=1).learn(0)
     assert np.array_equal(told.retained, np.argsort(np.argsort(-told.image_scores)) < 6)
 
 

@@ -1,9 +1,10 @@
 """A step of RegTune-v0 against the same work in bare PyTorch, and in the loop one would write first; one run, in pairs.
 
 The bare loop does the same N training steps and m evaluations: same network, dropout, batches of the same size, images
-in memory as uint8, precision, channels-last and fused Adam; it scores nothing and tells nothing. The loop one would
-write first is fp32, takes its batches from a `DataLoader`, asks for each loss with `.item()` and for each F1 from
-scikit-learn, in a process of its own. Last line: what `reset` costs beyond its warm-up chunk, against a chunk.
+in memory as uint8, precision, channels-last and fused Adam; its layers are PyTorch's own, and it scores nothing and
+tells nothing. The loop one would write first is fp32, takes its batches from a `DataLoader`, asks for each loss with
+`.item()` and for each F1 from scikit-learn, in a process of its own. Last line: what `reset` costs beyond its warm-up
+chunk, against a chunk.
 
 Run: python tests/benchmarks/bench_reg_tune.py [--network NAME] [--pairs N] [--first-pairs N]
 """
@@ -29,17 +30,20 @@ from torch.utils.data import DataLoader, TensorDataset
 from fer_gym.data import Split, Splits
 from fer_gym.envs import RegTuneEnv
 from fer_gym.training.generators import Dropout
+from fer_gym.training.pooling import MaxPool2x2
 
 _RATE = 0.3
 
 
-def _plain_dropout(network: nn.Module) -> nn.Module:
-    """A copy of a child's network whose dropout is PyTorch's own, at a fixed rate."""
+def _plain(network: nn.Module) -> nn.Module:
+    """A copy of a child's network whose dropout, at a fixed rate, and max-pools are PyTorch's own."""
     network = copy.deepcopy(network)
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, Dropout):
                 setattr(module, name, nn.Dropout(_RATE))
+            elif isinstance(child, MaxPool2x2):
+                setattr(module, name, nn.MaxPool2d(2))
     return network
 
 
@@ -49,7 +53,7 @@ class Bare:
     def __init__(self, env: RegTuneEnv) -> None:
         trainer = env._begun()
         self.env, self.device, self.bf16 = env, trainer.device, trainer.bf16
-        self.network = _plain_dropout(trainer.network)
+        self.network = _plain(trainer.network)
         self.adam = torch.optim.Adam(self.network.parameters(), lr=1e-3, fused=True)
         self.train = self._tensors(env.splits.train)
         self.val = self._tensors(env.splits.val)
