@@ -18,12 +18,12 @@ from fer_gym.training import features, hardware, optimizers
 from fer_gym.training.generators import Dropout, draw_noise_from, global_generators_restored
 from fer_gym.training.images import Images, is_on, mean_and_std
 from fer_gym.training.metrics import batch_macro_f1, confusion_matrix, scores
-from fer_gym.training.recorded import Recorded, Work, graphs_are_wanted
+from fer_gym.training.recorded import Recorded, graphs_are_wanted
 from fer_gym.training.regularizers import REGULARIZERS, Regularizer, Strengths, Targets, seed_of
 from fer_gym.training.settings import TrainerSettings, build_network
 
-# What is only evaluated comes in batches of any size: small enough for a CPU's caches, large enough to fill a GPU.
-_EVALUATION_BATCH = {"cpu": 64, "cuda": 1024}
+# What is only evaluated comes in batches of any size: large ones cost less per image, and more memory.
+_EVALUATION_BATCH = {"cpu": 256, "cuda": 1024}
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Trainer:
             type(regularizer) in REGULARIZERS.values() for regularizer in self._regularizers
         )
         wanted = self._all_ours and resident and graphs_are_wanted(self.device)
-        self._recorded: dict[str, Recorded] | None = {} if wanted else None
+        self._recorded = Recorded(self._step, self._device_generators()) if wanted else None
         self.initialise(0)
         features.check_logits(self.network, splits.image_shape, len(splits.classes))
 
@@ -190,16 +190,15 @@ class Trainer:
         for _ in range(epochs):
             order = torch.randperm(len(indices), generator=self._order_generator)
             with self._memory(), self._global_generators_ours(self._order_generator):
-                self._do("train", self._step, indices[order].split(self.settings.batch_size))
+                self._steps(indices[order].split(self.settings.batch_size))
 
-    def _do(self, name: str, work: Work, batches: Iterable[Tensor]) -> list[Tensor]:
-        """Do `work` on each batch of indices; what CUDA can replay is recorded under `name`."""
+    def _steps(self, batches: Iterable[Tensor]) -> list[Tensor]:
+        """A gradient step on each batch of indices; CUDA replays those of the usual size from a recording."""
         if self._recorded is None:
-            return [work(batch) for batch in batches]
-        replayed = self._recorded.setdefault(name, Recorded(work, self._device_generators()))
+            return [self._step(batch) for batch in batches]
         whole = self.settings.batch_size
         on_device = [batch.to(self.device, non_blocking=True) for batch in batches]
-        return [(replayed if len(batch) == whole else work)(batch) for batch in on_device]
+        return [(self._recorded if len(batch) == whole else self._step)(batch) for batch in on_device]
 
     def _device_generators(self) -> list[torch.Generator]:
         return [self._noise_generator, *(regularizer.generator for regularizer in self._regularizers)]
@@ -232,7 +231,7 @@ class Trainer:
             for regularizer in self._regularizers:
                 regularizer.update(self._decaying, self.settings.learning_rate)
         self._optimizer.step()
-        return _row(loss.detach(), logits.detach()[:size])
+        return _rows(loss.detach()[None], logits.detach()[None, :size])[0]
 
     # -- mini-batches ------------------------------------------------------------------------------------------------
 
@@ -246,7 +245,7 @@ class Trainer:
         indices = self._next_batches(count)
         self.network.train()
         with self._memory(), self._global_generators_ours(self._order_generator):
-            outputs = self._do("train", self._step, indices)
+            outputs = self._steps(indices)
         return Pending(torch.stack(outputs), indices, "train")
 
     def _next_batches(self, count: int) -> Tensor:
@@ -270,18 +269,18 @@ class Trainer:
 
     @hardware.training_modes()
     def _score(self, indices: Tensor, split: str) -> Pending:
+        """Score mini-batches, (n, B), in evaluation mode: several at once, since none changes another's logits."""
         images = self._images[split]
-
-        def score(batch: Tensor) -> Tensor:
-            pixels, labels = images.batch(batch)
-            with torch.no_grad(), self._autocast():
-                logits = self.network(self._standardise(pixels)).float()
-            return _row(F.cross_entropy(logits, labels), logits)
-
+        at_once = max(1, _EVALUATION_BATCH[self.device.type] // indices.shape[1])
+        outputs = []
         self.network.eval()
-        with self._memory(), self._global_generators_ours():
-            outputs = self._do(split + " scores", score, indices)
-        return Pending(torch.stack(outputs), indices, split)
+        with self._memory(), torch.no_grad(), self._autocast(), self._global_generators_ours():
+            for batches in indices.split(at_once):
+                pixels, labels = images.batch(batches.flatten())
+                logits = self.network(self._standardise(pixels)).float().view(*batches.shape, -1)
+                losses = F.cross_entropy(logits.transpose(1, 2), labels.view(batches.shape), reduction="none")
+                outputs.append(_rows(losses.mean(dim=1), logits))
+        return Pending(torch.cat(outputs), indices, split)
 
     def read(self, *pending: Pending) -> list[Batches]:
         """Bring the outputs of batches over from the device, all of them in one copy."""
@@ -400,6 +399,6 @@ def _cross_entropy(logits: Tensor, targets: Targets) -> Tensor:
     return torch.stack([weight * F.cross_entropy(logits, labels) for weight, labels in targets]).sum()
 
 
-def _row(loss: Tensor, logits: Tensor) -> Tensor:
-    """A loss () and the logits (B, C) of its batch to float32 (1 + B,): the loss, then the predictions."""
-    return torch.cat([loss[None], logits.argmax(dim=1).float()])
+def _rows(losses: Tensor, logits: Tensor) -> Tensor:
+    """Losses (n,) and logits (n, B, C) of mini-batches to float32 (n, 1 + B): the loss, then the predictions."""
+    return torch.cat([losses[:, None], logits.argmax(dim=2).float()], dim=1)
