@@ -22,8 +22,8 @@ from fer_gym.training.recorded import Recorded, graphs_are_wanted
 from fer_gym.training.regularizers import REGULARIZERS, Regularizer, Strengths, Targets, seed_of
 from fer_gym.training.settings import TrainerSettings, build_network
 
-# What is only evaluated comes in batches of any size: large ones cost less per image, and more memory.
-_EVALUATION_BATCH = {"cpu": 256, "cuda": 1024}
+# What is only evaluated comes in batches of any size: large ones take less time per image, and more memory. In pixels.
+_EVALUATION_PIXELS = {"cpu": 256 * 48**2, "cuda": 1024 * 48**2}
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ class Trainer:
     def _score(self, indices: Tensor, split: str) -> Pending:
         """Score mini-batches, (n, B), in evaluation mode: several at once, since none changes another's logits."""
         images = self._images[split]
-        at_once = max(1, _EVALUATION_BATCH[self.device.type] // indices.shape[1])
+        at_once = max(1, self._evaluation_batch() // indices.shape[1])
         outputs = []
         self.network.eval()
         with self._memory(), torch.no_grad(), self._autocast(), self._global_generators_ours():
@@ -329,13 +329,18 @@ class Trainer:
         whole: list[Tensor] = []
         with self._memory(), torch.no_grad(), self._autocast(), self._global_generators_ours():
             start = 0
-            for batch in torch.arange(len(images)).split(_EVALUATION_BATCH[self.device.type]):
+            for batch in torch.arange(len(images)).split(self._evaluation_batch()):
                 parts = forward(self._standardise(images.batch(batch)[0]))
                 whole = whole or [part.new_empty((len(images), *part.shape[1:]), dtype=torch.float32) for part in parts]
                 for all_of_them, part in zip(whole, parts, strict=True):
                     all_of_them[start : start + len(batch)] = part
                 start += len(batch)
         return whole
+
+    def _evaluation_batch(self) -> int:
+        """How many images are evaluated at once."""
+        _, height, width = self.splits.image_shape
+        return max(1, _EVALUATION_PIXELS[self.device.type] // (height * width))
 
     def _memory(self) -> AbstractContextManager[None]:
         return hardware.out_of_memory_explained(self.settings.batch_size, self.device)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from fer_gym.data import Split, Splits
 from fer_gym.training import Strengths, Trainer, TrainerSettings, hardware
+from fer_gym.training import trainer as loop
 from fer_gym.training.generators import Dropout, draw_noise_from, standard_normal
 
 SPLITS = tiny_data.splits(30)
@@ -353,7 +354,8 @@ def test_outputs_are_the_softmax_of_a_forward_pass(name: str) -> None:
     np.testing.assert_allclose(outputs.probabilities.sum(axis=1), 1, atol=1e-6)
 
 
-def test_outputs_span_several_batches_in_order() -> None:
+def test_outputs_span_several_batches_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(loop._EVALUATION_PIXELS, "cpu", 128 * 6**2)
     splits = tiny_data.splits(600, side=6)
     made = trainer(dense, splits=splits)
     whole = made.outputs("train").features
@@ -362,6 +364,26 @@ def test_outputs_span_several_batches_in_order() -> None:
     alone.load_state_dict(made.state_dict())
     alone._mean, alone._inverse_std = made._mean, made._inverse_std
     np.testing.assert_allclose(whole[590:], alone.outputs("train").features, atol=1e-5)
+
+
+@pytest.mark.parametrize("images_at_once", [1, 17, 100])
+def test_batches_scored_together_are_scored_each_by_itself(
+    images_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five batches of eight: one at a time, two, or all."""
+    monkeypatch.setitem(loop._EVALUATION_PIXELS, "cpu", images_at_once * 16**2)
+    made = train(trainer())
+    pending = made.validate_batches(5)
+    (scored,) = made.read(pending)
+    made.network.eval()
+    for loss, labels, predictions, rows in zip(
+        scored.losses, scored.labels, scored.predictions, pending.indices.numpy(), strict=True
+    ):
+        with torch.no_grad():
+            logits = made.network(standardised(SPLITS.val.pixels[rows]))
+        assert np.array_equal(labels, SPLITS.val.labels[rows])
+        assert loss == pytest.approx(float(F.cross_entropy(logits, torch.from_numpy(labels))), abs=1e-6)
+        assert np.array_equal(predictions, logits.argmax(dim=1))
 
 
 def test_evaluation_agrees_with_scikit_learn_and_changes_nothing() -> None:
