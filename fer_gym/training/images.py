@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -46,17 +47,23 @@ class Images:
     def __len__(self) -> int:
         return len(self._split)
 
-    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 (B, C, H, W) and int64 (B,), on the device, at `indices`, int64 (B,)."""
+    def pixels(self, indices: Tensor) -> Tensor:
+        """uint8 (B, C, H, W), on the device, at `indices`, int64 (B,)."""
         if self._resident:
-            indices = indices.to(self._device, non_blocking=True)
-            return self._pixels[indices], self._labels[indices]
-        rows = indices.numpy()
-        pixels, labels = torch.from_numpy(self._split.pixels[rows]), torch.from_numpy(self._split.labels[rows])
+            return self._pixels[indices.to(self._device, non_blocking=True)]
+        return self._copied(self._split.pixels, indices)
+
+    def labels(self, indices: Tensor) -> Tensor:
+        """int64 (B,), on the device, at `indices`, int64 (B,)."""
+        if self._resident:
+            return self._labels[indices.to(self._device, non_blocking=True)]
+        return self._copied(self._split.labels, indices)
+
+    def _copied(self, array: NDArray[Any], indices: Tensor) -> Tensor:
+        rows = torch.from_numpy(array[indices.numpy()])
         if self._device.type != "cpu":
-            # Pinned memory is copied while the host goes on.
-            pixels, labels = pixels.pin_memory(), labels.pin_memory()
-        return pixels.to(self._device, non_blocking=True), labels.to(self._device, non_blocking=True)
+            rows = rows.pin_memory()  # is copied while the host goes on
+        return rows.to(self._device, non_blocking=True)
 
 
 def mean_and_std(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

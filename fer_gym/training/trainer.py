@@ -118,7 +118,8 @@ class Trainer:
             type(regularizer) in REGULARIZERS.values() for regularizer in self._regularizers
         )
         wanted = self._all_ours and resident and graphs_are_wanted(self.device)
-        self._recorded = Recorded(self._step, self._device_generators()) if wanted else None
+        generators = [self._noise_generator, *(regularizer.generator for regularizer in self._regularizers)]
+        self._recorded = Recorded(self._step, generators) if wanted else None
         self.initialise(0)
         features.check_logits(self.network, splits.image_shape, len(splits.classes))
 
@@ -200,9 +201,6 @@ class Trainer:
         on_device = [batch.to(self.device, non_blocking=True) for batch in batches]
         return [(self._recorded if len(batch) == whole else self._step)(batch) for batch in on_device]
 
-    def _device_generators(self) -> list[torch.Generator]:
-        return [self._noise_generator, *(regularizer.generator for regularizer in self._regularizers)]
-
     def _step(self, batch: Tensor) -> Tensor:
         """One gradient step on the cross-entropy (Eq. 5 of RLPS), regularised.
 
@@ -213,8 +211,8 @@ class Trainer:
         if size == 1:
             # Batch norm needs two images to train on; the mean loss of an image twice is the image's loss.
             batch = batch.repeat(2)
-        pixels, labels = self._images["train"].batch(batch)
-        images = self._standardise(pixels)
+        images = self._standardise(self._images["train"].pixels(batch))
+        labels = self._images["train"].labels(batch)
         targets: Targets = [(self._one, labels)]
         for regularizer in self._regularizers:
             images, targets = regularizer.batch(images, targets)
@@ -269,18 +267,11 @@ class Trainer:
 
     @hardware.training_modes()
     def _score(self, indices: Tensor, split: str) -> Pending:
-        """Score mini-batches, (n, B), in evaluation mode: several at once, since none changes another's logits."""
-        images = self._images[split]
-        at_once = max(1, self._evaluation_batch() // indices.shape[1])
-        outputs = []
-        self.network.eval()
-        with self._memory(), torch.no_grad(), self._autocast(), self._global_generators_ours():
-            for batches in indices.split(at_once):
-                pixels, labels = images.batch(batches.flatten())
-                logits = self.network(self._standardise(pixels)).float().view(*batches.shape, -1)
-                losses = F.cross_entropy(logits.transpose(1, 2), labels.view(batches.shape), reduction="none")
-                outputs.append(_rows(losses.mean(dim=1), logits))
-        return Pending(torch.cat(outputs), indices, split)
+        """Score mini-batches, (n, B), in one evaluation pass: there none changes another's logits."""
+        logits = self._logits(split, indices.flatten()).view(*indices.shape, -1)
+        labels = self._images[split].labels(indices.flatten()).view(indices.shape)
+        losses = F.cross_entropy(logits.transpose(1, 2), labels, reduction="none").mean(dim=1)
+        return Pending(_rows(losses, logits), indices, split)
 
     def read(self, *pending: Pending) -> list[Batches]:
         """Bring the outputs of batches over from the device, all of them in one copy."""
@@ -297,7 +288,8 @@ class Trainer:
 
     def outputs(self, split: str) -> Outputs:
         """Features and class probabilities of every image of "train", "val" or "test", in one pass."""
-        hidden, logits = self._evaluation_pass(split, features.extractor(self.network))
+        everything = torch.arange(len(self._images[split]))
+        hidden, logits = self._evaluation_pass(split, everything, features.extractor(self.network))
         # A diverged network knows nothing: uniform probabilities, features of zero.
         logits = torch.where(logits.isfinite().all(dim=1, keepdim=True), logits, 0.0)
         hidden = hidden.nan_to_num_(0.0, 0.0, 0.0)
@@ -305,21 +297,28 @@ class Trainer:
 
     def images(self, split: str, indices: NDArray[np.int64]) -> Tensor:
         """Some images as the network sees them: float32, (n, C, H, W), on the device."""
-        return self._standardise(self._images[split].batch(torch.from_numpy(indices))[0])
+        return self._standardise(self._images[split].pixels(torch.from_numpy(indices)))
 
     def confusion(self, split: str) -> NDArray[np.int64]:
         """The confusion matrix (C, C) of "train", "val" or "test" against the labels given."""
-        (logits,) = self._evaluation_pass(split, lambda images: (self.network(images),))
         labels = getattr(self.splits, split).labels
+        logits = self._logits(split, torch.arange(len(labels)))
         return confusion_matrix(labels, logits.argmax(dim=1).cpu().numpy(), len(self.splits.classes))
 
     def evaluate(self, split: str) -> dict[str, float]:
         """The `scores` of a whole split, in evaluation mode."""
         return scores(self.confusion(split))
 
+    def _logits(self, split: str, indices: Tensor) -> Tensor:
+        """float32 (N, C): the logits of a split's images at `indices`, (N,), in evaluation mode."""
+        (logits,) = self._evaluation_pass(split, indices, lambda images: (self.network(images),))
+        return logits
+
     @hardware.training_modes()
-    def _evaluation_pass(self, split: str, forward: Callable[[Tensor], tuple[Tensor, ...]]) -> list[Tensor]:
-        """What `forward` makes of every image of a split, in its order, each float32 (N, ...).
+    def _evaluation_pass(
+        self, split: str, indices: Tensor, forward: Callable[[Tensor], tuple[Tensor, ...]]
+    ) -> list[Tensor]:
+        """What `forward` makes of a split's images at `indices`, (N,), in that order, each float32 (N, ...).
 
         It goes into one tensor as it comes: small results kept between large ones that are freed would leave the
         memory full of holes.
@@ -329,9 +328,11 @@ class Trainer:
         whole: list[Tensor] = []
         with self._memory(), torch.no_grad(), self._autocast(), self._global_generators_ours():
             start = 0
-            for batch in torch.arange(len(images)).split(self._evaluation_batch()):
-                parts = forward(self._standardise(images.batch(batch)[0]))
-                whole = whole or [part.new_empty((len(images), *part.shape[1:]), dtype=torch.float32) for part in parts]
+            for batch in indices.split(self._evaluation_batch()):
+                parts = forward(self._standardise(images.pixels(batch)))
+                whole = whole or [
+                    part.new_empty((len(indices), *part.shape[1:]), dtype=torch.float32) for part in parts
+                ]
                 for all_of_them, part in zip(whole, parts, strict=True):
                     all_of_them[start : start + len(batch)] = part
                 start += len(batch)
