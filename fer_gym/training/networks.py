@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from fer_gym.training.generators import Dropout
-from fer_gym.training.pooling import MaxPool2x2
+from fer_gym.training.onednn import OneDnnStack
 
 #: What makes a network: f(channels, classes, image_size) -> nn.Module that maps (B, channels, image_size,
 #: image_size) to logits (B, classes).
@@ -35,10 +35,10 @@ def _convolutions(channels: int, widths: Sequence[int | str], *, batch_norm: boo
         if batch_norm:
             layers.append(nn.BatchNorm2d(width))
         if position + 1 < len(widths) and widths[position + 1] == "pool":
-            layers.append(MaxPool2x2())
+            layers.append(nn.MaxPool2d(2))
         layers.append(nn.ReLU(inplace=True))
         channels = width
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers) if batch_norm else OneDnnStack(*layers)
 
 
 def _initialise(network: nn.Module, head: nn.Sequential) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fer_gym.data.splits import Splits
-from fer_gym.training import features, hardware, optimizers
+from fer_gym.training import features, hardware, onednn, optimizers
 from fer_gym.training.generators import Dropout, draw_noise_from, global_generators_restored
 from fer_gym.training.images import Images, is_on, mean_and_std
 from fer_gym.training.metrics import batch_macro_f1, confusion_matrix, scores
@@ -149,7 +149,7 @@ class Trainer:
         if network is getattr(self, "network", None):
             raise ValueError("network: the factory returned the same module twice; let it build a new one each time")
         self.network = network.to(self.device)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        onednn.lay_out(self.network, for_onednn=self.bf16 and self.device.type == "cpu")
         draw_noise_from(self.network, self._noise_generator)
         settings = self.settings
         capturable = self._recorded is not None and self.device.type == "cuda"

@@ -30,20 +30,20 @@ from torch.utils.data import DataLoader, TensorDataset
 from fer_gym.data import Split, Splits
 from fer_gym.envs import RegTuneEnv
 from fer_gym.training.generators import Dropout
-from fer_gym.training.pooling import MaxPool2x2
+from fer_gym.training.onednn import OneDnnStack
 
 _RATE = 0.3
 
 
 def _plain(network: nn.Module) -> nn.Module:
-    """A copy of a child's network whose dropout, at a fixed rate, and max-pools are PyTorch's own."""
-    network = copy.deepcopy(network)
+    """A copy of a child's network whose layers are PyTorch's own, its dropout at a fixed rate."""
+    network = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, Dropout):
                 setattr(module, name, nn.Dropout(_RATE))
-            elif isinstance(child, MaxPool2x2):
-                setattr(module, name, nn.MaxPool2d(2))
+            elif isinstance(child, OneDnnStack):
+                setattr(module, name, nn.Sequential(*child))
     return network
 
 
