@@ -24,7 +24,7 @@ class OneDnnStack(nn.Sequential):
             plain: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
             return plain
         for layer in self:
-            x = _apply(layer, x)
+            x = _call(layer, x)
         # oneDNN's pools and ReLUs drop NaN; weights that are not finite must show in the loss, here as elsewhere.
         total = torch.stack([parameter.detach().sum() for parameter in self.parameters()]).sum()
         return _plain(x) + (0.0 * total).to(torch.bfloat16)
@@ -52,14 +52,15 @@ def _takes(x: Tensor) -> bool:
     return x.device.type == "cpu" and in_bf16 and not torch.compiler.is_compiling() and is_supported()
 
 
-def _apply(layer: nn.Module, x: Tensor) -> Tensor:
+def _call(layer: nn.Module, x: Tensor) -> Tensor:
     if layer._forward_pre_hooks or layer._forward_hooks or layer._backward_pre_hooks or layer._backward_hooks:
         return layer(_plain(x))  # type: ignore[no-any-return]
-    if type(layer) is nn.Conv2d:
+    if type(layer) is nn.Conv2d and layer.padding_mode == "zeros":
         convolved: Tensor = _Convolution.apply(_opaque(x), layer.weight, layer.bias, layer)  # type: ignore[no-untyped-call]
         return convolved
     if type(layer) is nn.MaxPool2d:
-        return torch.mkldnn_max_pool2d(_opaque(x), layer.kernel_size, layer.stride)
+        window = layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode
+        return torch.mkldnn_max_pool2d(_opaque(x), *window)
     if type(layer) is nn.ReLU:
         return torch.relu(_opaque(x))  # not in place: a pool's gradient needs its result
     return layer(_plain(x))  # type: ignore[no-any-return]
