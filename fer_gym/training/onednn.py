@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import platform
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 
 class OneDnnStack(nn.Sequential):
@@ -15,31 +13,37 @@ class OneDnnStack(nn.Sequential):
 
     There, under autocast, the images stay from the first of these layers to the last in the layout that oneDNN chooses
     itself. With AVX-512 that is blocks of 16 channels, in which it convolves, pools and rectifies faster than in the
-    channels-last layout that PyTorch asks of it. Layers with hooks, and others that were put in, get plain tensors.
+    channels-last layout that PyTorch asks of it. Layers with hooks, and others that were put in, get dense tensors.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to what the last layer returns."""
-        if not _takes(x):
-            plain: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
-            return plain
+        if not _uses_onednn(x):
+            dense: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+            return dense
+        # oneDNN's pools and ReLUs drop NaN. Images or weights that are not finite must show in the loss nonetheless;
+        # should finite ones overflow, that shows in the weights after the step.
+        total = sum((parameter.detach().sum() for parameter in self.parameters()), x.detach().sum())
         for layer in self:
             x = _call(layer, x)
-        # oneDNN's pools and ReLUs drop NaN; weights that are not finite must show in the loss, here as elsewhere.
-        total = torch.stack([parameter.detach().sum() for parameter in self.parameters()]).sum()
-        return _plain(x) + (0.0 * total).to(torch.bfloat16)
+        return _dense(x) + (0.0 * total).to(torch.bfloat16)
 
 
-def lay_out(network: nn.Module, *, for_onednn: bool) -> None:
-    """Put a network's weights into the memory layout in which it trains fastest: channels-last, oneDNN's stacks not."""
+def lay_out(network: nn.Module, *, cpu_bf16: bool) -> None:
+    """Put weights into the layout they train fastest in: channels-last, contiguous where oneDNN then chooses its own.
+
+    Args:
+        network: any; its weights are changed in place.
+        cpu_bf16: whether it is going to train in bfloat16 on a CPU.
+    """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in network.modules():
-        if for_onednn and isinstance(module, OneDnnStack):
+        if cpu_bf16 and is_supported() and isinstance(module, OneDnnStack):
             module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
 
 def is_supported() -> bool:
-    """Whether oneDNN computes in bfloat16 on this processor, and it is one on which that was measured to be faster."""
+    """Whether oneDNN takes bfloat16 on this x86 processor (what it gains was measured with AVX512-BF16, no AMX)."""
     return (
         platform.machine() in ("x86_64", "AMD64")
         and torch.backends.mkldnn.is_available()
@@ -47,50 +51,30 @@ def is_supported() -> bool:
     )
 
 
-def _takes(x: Tensor) -> bool:
+def _uses_onednn(x: Tensor) -> bool:
     in_bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    return x.device.type == "cpu" and in_bf16 and not torch.compiler.is_compiling() and is_supported()
+    images_on_cpu = x.device.type == "cpu" and x.ndim == 4
+    return images_on_cpu and in_bf16 and not torch.compiler.is_compiling() and is_supported()
 
 
 def _call(layer: nn.Module, x: Tensor) -> Tensor:
+    """The layer's output, in oneDNN's layout where oneDNN knows the layer."""
     if layer._forward_pre_hooks or layer._forward_hooks or layer._backward_pre_hooks or layer._backward_hooks:
-        return layer(_plain(x))  # type: ignore[no-any-return]
-    if type(layer) is nn.Conv2d and layer.padding_mode == "zeros":
-        convolved: Tensor = _Convolution.apply(_opaque(x), layer.weight, layer.bias, layer)  # type: ignore[no-untyped-call]
-        return convolved
-    if type(layer) is nn.MaxPool2d:
-        window = layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode
-        return torch.mkldnn_max_pool2d(_opaque(x), *window)
+        return layer(_dense(x))  # type: ignore[no-any-return]
+    if type(layer) is nn.Conv2d and layer.padding_mode == "zeros" and isinstance(layer.padding, tuple):
+        settings = layer.padding, layer.stride, layer.dilation, layer.groups
+        return torch.mkldnn_convolution(_in_onednns_layout(x), layer.weight, layer.bias, *settings)
+    if type(layer) is nn.MaxPool2d and layer.dilation == 1 and not layer.return_indices:
+        window = layer.kernel_size, layer.stride, layer.padding
+        return torch.mkldnn_max_pool2d(_in_onednns_layout(x), *window, ceil_mode=layer.ceil_mode)
     if type(layer) is nn.ReLU:
-        return torch.relu(_opaque(x))  # not in place: a pool's gradient needs its result
-    return layer(_plain(x))  # type: ignore[no-any-return]
+        return torch.relu(_in_onednns_layout(x))  # not in place: a pool's gradient needs its result
+    return layer(_dense(x))  # type: ignore[no-any-return]
 
 
-def _plain(x: Tensor) -> Tensor:
+def _dense(x: Tensor) -> Tensor:
     return x.to_dense() if x.is_mkldnn else x
 
 
-def _opaque(x: Tensor) -> Tensor:
+def _in_onednns_layout(x: Tensor) -> Tensor:
     return x if x.is_mkldnn else x.bfloat16().to_mkldnn()
-
-
-class _Convolution(torch.autograd.Function):
-    """PyTorch's own convolution of such images, which has no gradient for the bias."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, layer: nn.Conv2d) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.settings = layer.stride, layer.padding, layer.dilation
-        ctx.groups = layer.groups
-        stride, padding, dilation = ctx.settings
-        return torch.mkldnn_convolution(x, weight, bias, padding, stride, dilation, layer.groups)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[:3]
-        gradients = torch.ops.aten.convolution_backward(
-            gradient, x, weight, [len(weight)], *ctx.settings, False, [0, 0], ctx.groups, wanted
-        )
-        return *gradients, None

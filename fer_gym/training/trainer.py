@@ -149,7 +149,7 @@ class Trainer:
         if network is getattr(self, "network", None):
             raise ValueError("network: the factory returned the same module twice; let it build a new one each time")
         self.network = network.to(self.device)
-        onednn.lay_out(self.network, for_onednn=self.bf16 and self.device.type == "cpu")
+        onednn.lay_out(self.network, cpu_bf16=self.bf16 and self.device.type == "cpu")
         draw_noise_from(self.network, self._noise_generator)
         settings = self.settings
         capturable = self._recorded is not None and self.device.type == "cuda"

@@ -58,7 +58,33 @@ def test_it_is_pytorchs(seed: int, shape: tuple[int, int, int, int], widths: lis
         assert torch.equal(ours, theirs)
 
 
-def test_a_layer_with_hooks_gives_the_same_bits() -> None:
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(4, 6, 3, stride=2, groups=2, bias=False),
+        nn.Conv2d(4, 4, (3, 1), padding=(1, 0), dilation=(2, 1)),
+        nn.Conv2d(4, 4, 3, padding="same"),
+        nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
+        nn.MaxPool2d(3, stride=2, padding=1),
+        nn.MaxPool2d(2, ceil_mode=True),
+        nn.MaxPool2d(2, dilation=2),
+    ],
+    ids=str,
+)
+def test_so_it_is_with_settings_that_no_network_here_has(layer: nn.Module) -> None:
+    for parameter in layer.parameters():
+        parameter.data.copy_(_whole_numbers(0, parameter.shape))
+    x = _whole_numbers(1, (3, 4, 9, 9))
+    for ours, theirs in zip(
+        _both_ways(OneDnnStack(nn.ReLU(), layer), x, 2), _both_ways(nn.Sequential(nn.ReLU(), layer), x, 2), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "register", ["forward_pre_hook", "forward_hook", "full_backward_pre_hook", "full_backward_hook"]
+)
+def test_a_layer_with_hooks_gives_the_same_bits(register: str) -> None:
     """As it does under a regulariser at strength 0."""
     network = NETWORKS["small"](1, 7, 16)
     assert isinstance(network, SmallCnn)
@@ -68,7 +94,8 @@ def test_a_layer_with_hooks_gives_the_same_bits() -> None:
     places = [place for place, layer in enumerate(stack) if isinstance(layer, nn.ReLU | nn.MaxPool2d)]
     for place in places:
         hooked = copy.deepcopy(stack)
-        hooked[place].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        hooked[place].inplace = False  # a backward hook allows nothing else
+        getattr(hooked[place], f"register_{register}")(lambda _, given, *rest: seen.append(given[0]))
         for a, b in zip(_both_ways(hooked, x, 0), expected, strict=True):
             assert torch.equal(a, b)
     assert len(seen) == len(places) == 6
@@ -89,11 +116,38 @@ class _Doubled(nn.Module):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_weights_that_are_not_finite_show(value: float) -> None:
-    stack = _stack(0, 1, [2, 2])
-    stack[0].weight.data[0, 0, 1, 1] = value  # type: ignore[index]
+def test_what_is_not_finite_shows(value: float) -> None:
+    stack, x = _stack(0, 1, [2, 2]), _whole_numbers(0, (2, 1, 8, 8))
     with _IN_BF16:
-        assert not stack(_whole_numbers(0, (2, 1, 8, 8))).isfinite().any()
+        assert not stack(x.index_fill(2, torch.tensor(3), value)).isfinite().any()
+        stack[0].weight.data[0, 0, 1, 1] = value  # type: ignore[index]
+        assert not stack(x).isfinite().any()
+
+
+def test_one_image_without_a_batch() -> None:
+    stack, x = _stack(0, 1, [2]), _whole_numbers(0, (1, 8, 8))
+    with _IN_BF16:
+        assert torch.equal(stack(x), stack(x[None])[0])
+
+
+def test_a_compiler_gets_the_layers() -> None:
+    stack, x = _stack(0, 1, [2]), _whole_numbers(0, (2, 1, 8, 8))
+    with _IN_BF16:
+        assert torch.equal(torch.compile(stack, backend="eager", fullgraph=True)(x), stack(x))
+
+
+def test_the_weights_are_contiguous_where_onednn_lays_them_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def are_contiguous(*, cpu_bf16: bool) -> bool:
+        network = NETWORKS["small"](3, 7, 16)
+        onednn.lay_out(network, cpu_bf16=cpu_bf16)
+        weights = [layer.weight for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+        assert len({weight.is_contiguous() for weight in weights}) == 1
+        return weights[0].is_contiguous()
+
+    assert are_contiguous(cpu_bf16=True) == onednn.is_supported()
+    assert not are_contiguous(cpu_bf16=False)
+    monkeypatch.setattr(onednn, "is_supported", lambda: False)
+    assert not are_contiguous(cpu_bf16=True)
 
 
 def test_in_float32_it_is_a_sequential() -> None:
