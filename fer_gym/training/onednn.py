@@ -37,9 +37,9 @@ def lay_out(network: nn.Module, *, cpu_bf16: bool) -> None:
         cpu_bf16: whether it is going to train in bfloat16 on a CPU.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    for module in network.modules():
-        if cpu_bf16 and is_supported() and isinstance(module, OneDnnStack):
-            module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    if cpu_bf16 and is_supported():
+        for stack in (module for module in network.modules() if isinstance(module, OneDnnStack)):
+            stack.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
 
 def is_supported() -> bool:

@@ -150,11 +150,12 @@ def test_the_weights_are_contiguous_where_onednn_lays_them_out(monkeypatch: pyte
     assert not are_contiguous(cpu_bf16=True)
 
 
-def test_in_float32_it_is_a_sequential() -> None:
-    stack = _stack(0, 1, [2])
-    x = torch.randn(2, 1, 8, 8)
-    assert torch.equal(stack(x), nn.Sequential(*stack)(x))
-    assert stack(x).dtype == torch.float32
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_in_other_types_it_is_a_sequential(dtype: torch.dtype) -> None:
+    stack, x = _stack(0, 1, [2]), torch.randn(2, 1, 8, 8)
+    with torch.autocast("cpu", dtype=torch.float16, enabled=dtype == torch.float16):
+        assert torch.equal(stack(x), nn.Sequential(*stack)(x))
+        assert stack(x).dtype == dtype
 
 
 @pytest.mark.skipif(not onednn.is_supported(), reason="oneDNN does not compute in bfloat16 here")
