@@ -12,7 +12,7 @@ os.environ["TYPER_USE_RICH"] = "0"  # plain help, without boxes
 os.environ["COLUMNS"] = "100"
 
 import fer_gym  # noqa: E402
-from fer_gym.cli_commands import app as command_line  # noqa: E402
+from fer_gym.cli.commands import app as command_line  # noqa: E402
 from fer_gym.envs import ImageSelectEnv, RegTuneEnv  # noqa: E402
 
 project = "fer-gym"

@@ -13,11 +13,11 @@ __version__ = "0.1.0"
 
 register(
     id="ImageSelect-v0",
-    entry_point="fer_gym.envs.image_select:ImageSelectEnv",
-    vector_entry_point="fer_gym.envs.vector_image_select:ImageSelectVectorEnv",
+    entry_point="fer_gym.envs.image_select.env:ImageSelectEnv",
+    vector_entry_point="fer_gym.envs.image_select.vector:ImageSelectVectorEnv",
 )
 register(
     id="RegTune-v0",
-    entry_point="fer_gym.envs.reg_tune:RegTuneEnv",
-    vector_entry_point="fer_gym.envs.vector_reg_tune:RegTuneVectorEnv",
+    entry_point="fer_gym.envs.reg_tune.env:RegTuneEnv",
+    vector_entry_point="fer_gym.envs.reg_tune.vector:RegTuneVectorEnv",
 )

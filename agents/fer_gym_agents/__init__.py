@@ -7,24 +7,25 @@ if find_spec("stable_baselines3") is None:
         "fer_gym_agents needs stable_baselines3: pip install 'fer-gym[agents]'", name="stable_baselines3"
     )
 
-from fer_gym_agents.agreement import Agreement
-from fer_gym_agents.baselines import ImageVariance, KeepAll, Oracle, RandomKeep
-from fer_gym_agents.branching import Greedy, PopulationBasedTraining
-from fer_gym_agents.clock import Clocked, ClockedPPO
-from fer_gym_agents.confidence import Cleanlab, Entropy, SelfConfidence
-from fer_gym_agents.credit import SampleCredits
-from fer_gym_agents.dvrl import Dvrl
-from fer_gym_agents.margins import AreaUnderMargin
-from fer_gym_agents.others import a2c, dqn, sac, td3
-from fer_gym_agents.ppo import BoxPolicy, Symlog, ppo, recurrent_ppo
-from fer_gym_agents.reinforce import Reinforce, SelectorPolicy
-from fer_gym_agents.schedules import Cosine, Curriculum, Linear, RandomPerChunk, Replay, Schedule, Static
-from fer_gym_agents.scored import ScoredSelection
-from fer_gym_agents.search import BayesStatic, BestRandomSchedule, BestStatic, Search
-from fer_gym_agents.selectors import FeaturePolicy, bandit, sigmoid_selector
-from fer_gym_agents.shapley import KnnShapley
-from fer_gym_agents.vec_env import GymnasiumVecEnv
-from fer_gym_agents.walkers import Walker, WalkerA2C, WalkerPPO
+from fer_gym_agents.sb3.algorithms import a2c, dqn, sac, td3
+from fer_gym_agents.sb3.credit import SampleCredits
+from fer_gym_agents.sb3.credit_algorithms import Walker, WalkerA2C, WalkerPPO
+from fer_gym_agents.sb3.policies import BoxPolicy, Symlog
+from fer_gym_agents.sb3.ppo import ppo, recurrent_ppo
+from fer_gym_agents.sb3.time_baseline import Clocked, ClockedPPO
+from fer_gym_agents.sb3.vec_env import GymnasiumVecEnv
+from fer_gym_agents.selection.agreement import Agreement
+from fer_gym_agents.selection.baselines import ImageVariance, KeepAll, Oracle, RandomKeep
+from fer_gym_agents.selection.confidence import Cleanlab, Entropy, SelfConfidence
+from fer_gym_agents.selection.dvrl import Dvrl
+from fer_gym_agents.selection.margins import AreaUnderMargin
+from fer_gym_agents.selection.reinforce import Reinforce, SelectorPolicy
+from fer_gym_agents.selection.scored import ScoredSelection
+from fer_gym_agents.selection.shapley import KnnShapley
+from fer_gym_agents.selection.variants import FeaturePolicy, bandit, sigmoid_selector
+from fer_gym_agents.tuning.branching import Greedy, PopulationBasedTraining
+from fer_gym_agents.tuning.schedules import Cosine, Curriculum, Linear, RandomPerChunk, Replay, Schedule, Static
+from fer_gym_agents.tuning.search import BayesStatic, BestRandomSchedule, BestStatic, Search
 
 __all__ = [
     "Agreement",

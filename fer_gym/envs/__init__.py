@@ -1,8 +1,13 @@
 """The environments."""
 
-from fer_gym.envs.chunk_rewards import Chunk
-from fer_gym.envs.image_select import ImageSelectEnv
-from fer_gym.envs.reg_tune import RegTuneEnv
-from fer_gym.envs.rewards import FinishedWalk
+from fer_gym.envs.image_select import FinishedWalk, ImageSelectEnv, ImageSelectVectorEnv
+from fer_gym.envs.reg_tune import Chunk, RegTuneEnv, RegTuneVectorEnv
 
-__all__ = ["Chunk", "FinishedWalk", "ImageSelectEnv", "RegTuneEnv"]
+__all__ = [
+    "Chunk",
+    "FinishedWalk",
+    "ImageSelectEnv",
+    "ImageSelectVectorEnv",
+    "RegTuneEnv",
+    "RegTuneVectorEnv",
+]

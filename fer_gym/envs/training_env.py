@@ -11,7 +11,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from fer_gym.envs.checks import check_choice
+from fer_gym.checks import check_choice
 from fer_gym.training import Trainer
 from fer_gym.training.metrics import scores
 

@@ -32,10 +32,12 @@ class _Stacked:
 
     def __init__(self, bare: list[Bare]) -> None:
         self.bare = bare
-        self.network = copy.deepcopy(bare[0].network)
+        # Batch norm cannot be vectorised over channels-last images, so these weights are contiguous.
+        networks = [copy.deepcopy(child.network).to(memory_format=torch.contiguous_format) for child in bare]
+        self.network = networks[0]
         # Batch norm of bf16 images with fp32 statistics cannot be vectorised.
         self.bf16 = bare[0].bf16 and not any(isinstance(layer, nn.BatchNorm2d) for layer in self.network.modules())
-        self.weights, self.buffers = stack_module_state([child.network for child in bare])
+        self.weights, self.buffers = stack_module_state(networks)
         self.adam = torch.optim.Adam(self.weights.values(), lr=1e-3, fused=True)
 
     def _loss(self, weights: _Weights, buffers: _Weights, images: Tensor, labels: Tensor) -> Tensor:

@@ -133,7 +133,8 @@ def main() -> None:
         env.step(action)
         bare.chunk()
     pairs = np.array([(seconds(lambda: env.step(action)), seconds(bare.chunk)) for _ in range(4 * options.pairs)])
-    print(f"RegTune-v0 step | the bare loop, not recorded | {interval(pairs[:, 0] / pairs[:, 1])} | target 1.02 x")
+    step = f"RegTune-v0 step ({pairs[:, 0].mean():.3f} s)"
+    print(f"{step} | the bare loop, not recorded | {interval(pairs[:, 0] / pairs[:, 1])} | target 1.02 x")
     print(f"RegTune-v0 step | waits for the device | {_waits(env, action)} | target 1")
     apart = np.abs(first_losses[True] - first_losses[False]).max()
     print(f"losses of {_FIRST_LOSSES} recorded steps | of the same steps not recorded | at most {apart:.2g} apart |")

@@ -1,0 +1,1 @@
+"""What makes Stable-Baselines3's algorithms fit both environments."""

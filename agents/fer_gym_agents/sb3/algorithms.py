@@ -1,0 +1,101 @@
+"""Stable-Baselines3's other algorithms, with settings for a budget of tens of episodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3 import A2C, DQN, SAC, TD3
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.vec_env import VecEnv
+
+from fer_gym_agents.base import needed_length, told_length
+from fer_gym_agents.sb3.credit_algorithms import WalkerA2C, walk_settings
+from fer_gym_agents.sb3.policies import BoxPolicy, Symlog
+
+# An off-policy algorithm's memory: more than it sees here, and not Stable-Baselines3's million observations.
+_MEMORY = 100_000
+
+
+def a2c(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> A2C:
+    """A2C: one gradient step an episode; in ImageSelect-v0 on the images' credits.
+
+    Args:
+        env: either environment.
+        seed: of the agent and of its environment's first reset.
+        settings: any keyword of `stable_baselines3.A2C`, in place of the defaults here.
+    """
+    if images := told_length(env, "num_images"):
+        return WalkerA2C(env=env, seed=seed, **walk_settings(images, {"learning_rate": 3e-3, **settings}))
+    defaults = {
+        "policy": BoxPolicy,
+        "n_steps": needed_length(env, "chunks"),
+        "learning_rate": 3e-3,
+        "gamma": 0.995,
+        "device": "cpu",
+        "policy_kwargs": {"features_extractor_class": Symlog, "log_std_init": -0.7},
+    }
+    return A2C(env=env, seed=seed, **{**defaults, **settings})
+
+
+def dqn(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> DQN:
+    """DQN on ImageSelect-v0, which RLPS calls unsuitable: it learns from the one reward that ends a walk.
+
+    A value-based method has no rollout whose rewards could be replaced by credits.
+
+    Args:
+        env: ImageSelect-v0.
+        seed: of the agent and of its environment's first reset.
+        settings: any keyword of `stable_baselines3.DQN`, in place of the defaults here.
+    """
+    defaults = {
+        "policy": "MlpPolicy",
+        "buffer_size": _MEMORY,
+        "gamma": 1.0,  # the reward is a sum over the walk
+        "learning_starts": needed_length(env, "num_images"),
+        "device": "cpu",
+    }
+    return DQN(env=env, seed=seed, **{**defaults, **settings})
+
+
+def sac(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> SAC:
+    """SAC on RegTune-v0.
+
+    Args:
+        env: RegTune-v0.
+        seed: of the agent and of its environment's first reset.
+        settings: any keyword of `stable_baselines3.SAC`, in place of the defaults here.
+    """
+    return SAC(env=env, seed=seed, **_off_policy(env, settings))
+
+
+def td3(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> TD3:
+    """TD3 on RegTune-v0; it explores with noise of a tenth of the actions' box.
+
+    Args:
+        env: RegTune-v0.
+        seed: of the agent and of its environment's first reset.
+        settings: any keyword of `stable_baselines3.TD3`, in place of the defaults here.
+    """
+    assert isinstance(env.action_space, spaces.Box)
+    # In Stable-Baselines3's units, where the box is [-1, 1].
+    size = env.action_space.shape
+    noise = NormalActionNoise(np.zeros(size), np.full(size, 0.2))
+    return TD3(env=env, seed=seed, **{"action_noise": noise, **_off_policy(env, settings)})
+
+
+def _off_policy(env: gym.Env[Any, Any] | VecEnv, settings: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of SAC and TD3: a gradient step a chunk, after four episodes at random."""
+    return {
+        "policy": "MlpPolicy",
+        "buffer_size": _MEMORY,
+        "learning_rate": 1e-3,
+        "batch_size": 64,
+        "gamma": 0.995,
+        "learning_starts": 4 * needed_length(env, "chunks"),
+        "device": "cpu",
+        "policy_kwargs": {"features_extractor_class": Symlog},
+        **settings,
+    }

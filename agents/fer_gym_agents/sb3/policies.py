@@ -1,0 +1,69 @@
+"""Policies and feature extractors for Stable-Baselines3's algorithms: actions in the units of their Box."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.distributions import DiagGaussianDistribution, Distribution
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from torch import Tensor
+
+
+class Symlog(FlattenExtractor):
+    """Flattened observations x as `sign(x) log(1 + |x|)`.
+
+    RegTune-v0's losses lie between 0.01 and 2 while a network learns, and reach 10 ln C where it diverges. This leaves
+    the small ones nearly as they are and brings the large ones near, for any number of classes. The scale is fixed:
+    running statistics would hide what the agent is to see, that the losses fall, and tens of episodes are too few for
+    them to settle.
+    """
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """(B, ...) to (B, N)."""
+        flat: Tensor = super().forward(observations)
+        return flat.sign() * flat.abs().log1p()
+
+
+class Blind(FlattenExtractor):
+    """Zeros in place of every observation: what is learnt then cannot have used the state."""
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """(B, ...) to (B, N)."""
+        return torch.zeros_like(super().forward(observations))
+
+
+class BoxPolicy(ActorCriticPolicy):
+    """An MLP policy whose networks see a Box of actions as [-1, 1], and whose actions are in the Box's own units.
+
+    With m and s the mean and standard deviation that Stable-Baselines3's policy computes, the actions' are
+    `middle + half_width * m` and `half_width * s`. That is the policy of an environment wrapped in
+    `RescaleAction(-1, 1)`: PPO's probability ratios are the same, log-probabilities and entropy differ by a constant.
+    But the actions that are stored, sent to the environment and predicted are all in its own units, so that there is
+    no wrapper to forget. Those outside the Box are clipped to it, as Stable-Baselines3 does. Actions that are no Box
+    are left alone.
+    """
+
+    middle: Tensor
+    half_width: Tensor
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if isinstance(self.action_space, spaces.Box):
+            low, high = (
+                torch.as_tensor(bound, dtype=torch.float32).flatten()
+                for bound in (self.action_space.low, self.action_space.high)
+            )
+            self.register_buffer("middle", (low + high) / 2)
+            self.register_buffer("half_width", (high - low) / 2)
+
+    def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Distribution:
+        distribution = super()._get_action_dist_from_latent(latent_pi)
+        if isinstance(distribution, DiagGaussianDistribution):
+            unit = distribution.distribution
+            distribution.distribution = torch.distributions.Normal(
+                self.middle + self.half_width * unit.loc, self.half_width * unit.scale
+            )
+        return distribution

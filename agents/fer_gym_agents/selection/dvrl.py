@@ -1,0 +1,78 @@
+"""A selector in the manner of DVRL: paid by the validation split, its keep rate held within bounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from stable_baselines3.common.type_aliases import GymEnv
+from torch import nn
+
+from fer_gym_agents.selection.reinforce import Reinforce
+
+
+class Dvrl(Reinforce):
+    """REINFORCE with a moving baseline and a price on extreme keep rates (Yoon, Arik & Pfister 2020).
+
+    For an environment with `reward="f1_change"`, `carry_over=False` and `observe_label=True`: an episode's return F is
+    then what training the pretrained network on the selection did for its validation F1, and the policy sees the
+    label, as DVRL's does. Over the episode, with r the mean of pi(a_i = 1 | s_i), it takes a step down
+
+        - (F - d) mean_i log pi(a_i | s_i) + penalty * (max(r - high, 0) + max(low - r, 0)),
+
+    and then moves its baseline, d <- d + (F - d) / window. It begins at 0, the pretrained network's own F1. DVRL values
+    images anew for every mini-batch of its predictor; here a predictor's training is an episode.
+
+    Args:
+        env: the environment, or its id.
+        keep_rates: low and high, the rates without a price.
+        penalty: the price of a rate's distance from them, in units of the return.
+        window: of the baseline, in episodes.
+        settings: any keyword of `Reinforce`, in place of the defaults here; there are no frozen episodes, whose
+            F1 cannot change.
+
+    Raises:
+        ValueError: if a keyword is not allowed, or as `Reinforce`.
+    """
+
+    def __init__(
+        self,
+        env: GymEnv | str,
+        keep_rates: tuple[float, float] = (0.1, 0.9),
+        penalty: float = 1.0,
+        window: int = 20,
+        **settings: Any,
+    ) -> None:
+        low, high = keep_rates
+        if not 0.0 <= low < high <= 1.0:
+            raise ValueError(f"keep_rates: {keep_rates!r} is not allowed; use 0 <= low < high <= 1")
+        if not penalty >= 0.0:
+            raise ValueError(f"penalty: {penalty!r} is not allowed; use a number of at least 0")
+        if window < 1:
+            raise ValueError(f"window: {window!r} is not allowed; use at least 1 episode")
+        self.keep_rates = keep_rates
+        self.penalty = penalty
+        self.window = window
+        self.mean_return = 0.0
+        defaults = {"credit": "episode", "gradient": "vanilla", "ent_coef": 0.0}
+        one_step = {"n_epochs": 1, "batch_size": None}
+        frozen = {"pretrain_episodes": 0, "refresh_episodes": 0}
+        super().__init__(env, **{**defaults, **one_step, **frozen, **settings})
+
+    def train(self) -> None:
+        """Update the policy from the episode in the rollout buffer, then the baseline."""
+        self._update_learning_rate(self.policy.optimizer)
+        self.policy.set_training_mode(True)
+        low, high = self.keep_rates
+        for observations, actions, returns in self._minibatches():
+            log_probability, _ = self.policy.evaluate_actions(observations, actions)
+            rate = torch.sigmoid(self.policy.logits(observations)).mean()
+            loss = -((returns - self.mean_return) * log_probability).mean()
+            loss = loss + self.penalty * ((rate - high).clamp(min=0) + (low - rate).clamp(min=0))
+            self.policy.optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+            self.policy.optimizer.step()
+        buffer = self.rollout_buffer
+        self.logger.record("rollout/keep_ratio", float(buffer.actions[self._counts].mean()))
+        self.mean_return += (float(buffer.returns[self._counts].mean()) - self.mean_return) / self.window

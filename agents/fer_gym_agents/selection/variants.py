@@ -1,0 +1,96 @@
+"""Variants of REINFORCE that the selectors of ImageSelect-v0 are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from torch import Tensor
+
+from fer_gym_agents.selection.reinforce import Reinforce, SelectorPolicy
+from fer_gym_agents.selection.selection_env import feature_width, image_select
+
+
+class FeaturePolicy(SelectorPolicy):
+    """`SelectorPolicy` that sees zeros in place of the mean feature of the images retained so far.
+
+    What it decides of an image does not depend on those before it: a contextual bandit.
+
+    Args:
+        observation_space: as of `SelectorPolicy`.
+        action_space: `Discrete(2)`.
+        lr_schedule: as of `SelectorPolicy`.
+        feature_width: D; the mean is the D numbers after the first D of an observation.
+        hidden: the widths of the four hidden layers.
+        use_sde: as Stable-Baselines3 passes it; not supported.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Discrete,
+        lr_schedule: Schedule,
+        feature_width: int,
+        hidden: Sequence[int] = (128, 128, 64, 64),
+        use_sde: bool = False,
+    ) -> None:
+        super().__init__(observation_space, action_space, lr_schedule, hidden, use_sde)
+        self._mean = slice(feature_width, 2 * feature_width)
+
+    def logits(self, observations: PyTorchObs) -> Tensor:
+        """(B, ...) to (B,): the log-odds of retaining."""
+        assert isinstance(observations, Tensor)
+        seen = observations.clone()
+        seen[:, self._mean] = 0
+        return super().logits(seen)
+
+    def walker(self) -> Callable[[NDArray[np.float32]], NDArray[np.int64]]:
+        """A function that samples actions (B,) for observations (B, ...), by the weights as they are now."""
+        act = super().walker()
+
+        def act_on_feature(observations: NDArray[np.float32]) -> NDArray[np.int64]:
+            seen = observations.copy()
+            seen[:, self._mean] = 0
+            return act(seen)
+
+        return act_on_feature
+
+
+def bandit(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> Reinforce:
+    """`Reinforce` that does not see the running mean: by how much it is beaten is what the mean is worth.
+
+    Args:
+        env: ImageSelect-v0.
+        seed: of the agent and of its environment's first reset.
+        settings: any keyword of `Reinforce` but `policy`.
+
+    Raises:
+        ValueError: if `env` is not ImageSelect-v0, or as `Reinforce`.
+    """
+    policy_kwargs = {**(settings.pop("policy_kwargs", None) or {}), "feature_width": feature_width(image_select(env))}
+    return Reinforce(env, policy=FeaturePolicy, seed=seed, policy_kwargs=policy_kwargs, **settings)
+
+
+def sigmoid_selector(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> Reinforce:
+    """Feng et al.'s (2018) selector as RLPS has it for a baseline: one layer and a sigmoid, plain REINFORCE.
+
+    For an environment with `reward="log_likelihood"`: every step is paid the mean log-likelihood of the images
+    retained. There is no entropy bonus and no baseline, so the gradient is the vanilla one: with the natural one, a
+    reward that is always negative would hold every probability at 1/2. And a walk gives one gradient step, see
+    `Reinforce`.
+
+    Args:
+        env: ImageSelect-v0.
+        seed: of the agent and of its environment's first reset.
+        settings: any keyword of `Reinforce`, in place of the defaults here.
+
+    Raises:
+        ValueError: as `Reinforce`.
+    """
+    defaults = {"credit": "episode", "gradient": "vanilla", "ent_coef": 0.0, "n_epochs": 1, "batch_size": None}
+    return Reinforce(env, seed=seed, **{**defaults, "policy_kwargs": {"hidden": ()}, **settings})

@@ -1,0 +1,1 @@
+"""Agents for RegTune-v0: schedules, and searches for schedules."""

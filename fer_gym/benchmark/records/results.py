@@ -1,0 +1,179 @@
+"""The records of a folder, arranged by task, arm and seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fer_gym.benchmark.records import store as records
+from fer_gym.benchmark.records.store import Record
+from fer_gym.benchmark.spec.suites import SUITES
+
+
+def value(holder: Any, *keys: str) -> float | None:
+    """A number of a record, such as `value(record, "scores", "test", "macro_f1")`; None if it has no finite one."""
+    for key in keys:
+        holder = holder.get(key) if isinstance(holder, dict) else None
+    return holder if isinstance(holder, int | float) and math.isfinite(holder) else None
+
+
+@dataclass(frozen=True)
+class TaskResults:
+    """One task's records.
+
+    Attributes:
+        name: of the task.
+        arms: by name, in the suite's order, those without a record included; then by seed.
+        seeds: those of the suite, and any that has a record.
+    """
+
+    name: str
+    arms: dict[str, dict[int, Record]]
+    seeds: tuple[int, ...]
+
+    def __iter__(self) -> Iterator[Record]:
+        """Every record, arm by arm."""
+        return (record for by_seed in self.arms.values() for record in by_seed.values())
+
+    @property
+    def tunes(self) -> bool:
+        """Whether it is one on RegTune-v0, whose agents raise children; else it is one on ImageSelect-v0."""
+        return any("children" in record for record in self)
+
+    @property
+    def environment(self) -> str:
+        """Its environment's name."""
+        return "RegTune-v0" if self.tunes else "ImageSelect-v0"
+
+    @property
+    def first(self) -> str:
+        """The arm that the others are held against."""
+        return next(iter(self.arms))
+
+    @property
+    def missing(self) -> list[str]:
+        """The trials without a record, in words."""
+        return [
+            f"{self.name}, {arm}, seed {seed}"
+            for arm, by_seed in self.arms.items()
+            for seed in self.seeds
+            if seed not in by_seed
+        ]
+
+    def scores(self, arm: str, *keys: str) -> dict[int, float]:
+        """One score of an arm, such as ("test", "macro_f1"), by seed."""
+        found = {seed: value(record, "scores", *keys) for seed, record in self.arms[arm].items()}
+        return {seed: number for seed, number in found.items() if number is not None}
+
+    def paired_scores(self, ours: str, theirs: str, *keys: str) -> tuple[list[float], list[float]]:
+        """One score of two arms under the seeds that both have."""
+        one, other = self.scores(ours, *keys), self.scores(theirs, *keys)
+        seeds = [seed for seed in one if seed in other]
+        return [one[seed] for seed in seeds], [other[seed] for seed in seeds]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a folder holds.
+
+    Attributes:
+        suite: the one suite that its records are of.
+        tasks: in the suite's order.
+        skipped: what is no record, in words that name the file.
+    """
+
+    suite: str
+    tasks: tuple[TaskResults, ...]
+    skipped: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[Record]:
+        """Every record."""
+        return (record for task in self.tasks for record in task)
+
+    @property
+    def missing(self) -> list[str]:
+        """The trials without a record, in words."""
+        return [trial for task in self.tasks for trial in task.missing]
+
+
+def read(folder: Path) -> Results:
+    """Read the records that a benchmark left in a folder. Files that are none are skipped and named.
+
+    Args:
+        folder: what was the benchmark's `--out`.
+
+    Raises:
+        ValueError: if there is no record, or the records are of several suites or of another version.
+    """
+    found, skipped = _found(folder)
+    if not found:
+        reason = f"none of its {len(skipped)} files is one: {skipped[0]}" if skipped else "nothing is there"
+        raise ValueError(f"{folder / 'records'}: no records ({reason}); fer-gym benchmark --out {folder} writes them")
+    suites = list(dict.fromkeys(record["suite"] for record in found))
+    if len(suites) > 1:
+        names = ", ".join(map(repr, suites))
+        raise ValueError(f"{folder / 'records'}: records of several suites ({names}); give each a folder of its own")
+    return _arranged(found, skipped)
+
+
+def refuse_others(folder: Path, suite: str) -> None:
+    """See that a folder has no records but those of a suite and of this version.
+
+    Raises:
+        ValueError: if it has; the message names one.
+    """
+    for record in _found(folder)[0]:
+        if record["suite"] != suite:
+            path = records.path_of(folder, record["task"], record["arm"], record["seed"])
+            raise ValueError(f"{path}: a record of suite {record['suite']!r}, not {suite!r}; use another --out")
+
+
+def _found(folder: Path) -> tuple[list[Record], list[str]]:
+    """The records of a folder, and why its other files are none."""
+    found, skipped = [], []
+    for path in sorted((folder / "records").glob("*.json")):
+        try:
+            record = records.read(path)
+        except records.NotARecordError as error:
+            skipped.append(str(error))
+            continue
+        own = records.path_of(folder, record["task"], record["arm"], record["seed"])
+        if path == own:
+            found.append(record)
+        else:
+            skipped.append(f"{path}: a copy; the record of this trial is called {own.name}")
+    return found, skipped
+
+
+def _arranged(found: list[Record], skipped: list[str]) -> Results:
+    seeds = sorted({seed for record in found for seed in [record["seed"], *_plan(record).get("seeds", [])]})
+    arms: dict[str, dict[str, dict[int, Record]]] = {}
+    for task, arm in _planned_arms(found):
+        arms.setdefault(task, {}).setdefault(arm, {})
+    for record in sorted(found, key=lambda record: record["seed"]):
+        arms.setdefault(record["task"], {}).setdefault(record["arm"], {})[record["seed"]] = record
+    tasks = tuple(TaskResults(task, arms[task], tuple(seeds)) for task in arms)
+    return Results(found[0]["suite"], tasks, tuple(skipped))
+
+
+def _plan(record: Record) -> dict[str, Any]:
+    """What the runner was to run when it wrote the record."""
+    plan: dict[str, Any] = record.get("plan", {})
+    return plan
+
+
+def _planned_arms(found: list[Record]) -> Iterator[tuple[str, str]]:
+    """Tasks and arms in the suite's order."""
+    plans = [_plan(record)["arms"] for record in found if "plan" in record]
+    for plan in plans:
+        yield from ((task, arm) for task, arms in plan.items() for arm in arms)
+    if plans:
+        return
+    # The first records had no plan: their order is that of the suite of the same name, which may have changed since.
+    there = {(record["task"], record["arm"]) for record in found}
+    name = found[0]["suite"]
+    for task in SUITES[name].tasks if name in SUITES else ():
+        yield from ((task.name, arm.name) for arm in task.arms if (task.name, arm.name) in there)

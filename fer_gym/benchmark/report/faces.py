@@ -1,0 +1,106 @@
+"""The training images at either end of a selector's ranking."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fer_gym.benchmark.records.store import Record
+from fer_gym.data import Splits
+from fer_gym.data.splits import NOISE_NAMES
+
+_FACES = 14
+_LARGEST_SIDE = 96
+
+
+@dataclass(frozen=True)
+class Face:
+    """An image, and what is made of it: by whom it was chosen, and by the network."""
+
+    png: bytes
+    score: str
+    label: str
+    kind: str
+    prediction: str = ""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The images at either end of a selector's ranking (Figs. 5 and 6 of RLPS)."""
+
+    title: str
+    caption: str
+    groups: tuple[tuple[str, tuple[Face, ...]], ...]
+
+
+def ranking(record: Record) -> tuple[str, NDArray[np.float64]] | None:
+    """What an agent ranks the images by, high for those it keeps; nothing if all it has is a decision for each."""
+    selection = record.get("selection")
+    for key, name in (("image_score", "score"), ("keep_probability", "keep probability")):
+        scores = selection.get(key) if isinstance(selection, dict) else None
+        if scores and len(set(scores)) > 2:
+            return name, np.array(scores, dtype=np.float64)
+    return None
+
+
+def at_either_end(record: Record, name: str, scores: NDArray[np.float64], splits: Splits) -> Faces:
+    """The images that a selector would rather retain and rather remove than any other.
+
+    Args:
+        record: of a task on ImageSelect-v0.
+        name: of the `scores`, as `ranking` gives both.
+        scores: of the images, as the record orders them.
+        splits: the record's data.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    train = splits.train
+    index = np.array(record["selection"]["sample_index"])
+    if len(index) != len(train) or index.max() >= len(train):
+        raise ValueError(f"the record has {len(index):,} images, the data {len(train):,}")
+    order = np.argsort(-scores, kind="stable")
+
+    def face(place: int) -> Face:
+        image = index[place]
+        kind = "" if train.noise is None else NOISE_NAMES[train.noise[image]].partition(" or")[0]
+        label = splits.classes[train.labels[image]]
+        return Face(_png(train.pixels[image]), f"{scores[place]:z.3f}", label, kind, predictions(place))
+
+    predictions = _predictions(record, splits)
+    told = [f"their {name}", "the label given"]
+    if train.noise is not None:
+        told.append("what was done to them (which no agent but an oracle is told)")
+    if "predicted" in record["selection"]:
+        told.append("what the environment's network predicts")
+    return Faces(
+        f"{record['arm']}, seed {record['seed']}",
+        f"Training images with {', '.join(told[:-1])} and {told[-1]}.",
+        (
+            (f"Highest {name}", tuple(map(face, order[:_FACES]))),
+            (f"Lowest {name}", tuple(map(face, order[::-1][:_FACES]))),
+        ),
+    )
+
+
+def _predictions(record: Record, splits: Splits) -> Callable[[int], str]:
+    """What the network takes the image at a place of the walk for; nothing where the record does not tell."""
+    predicted = record["selection"].get("predicted")
+    if not predicted:
+        return lambda place: ""
+    sure = record["selection"]["predicted_probability"]
+    return lambda place: f"predicted {splits.classes[predicted[place]]} {sure[place]:.2f}"
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    """An image (C, H, W), no larger than it is shown."""
+    image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(np.moveaxis(pixels, 0, -1)))
+    image.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()

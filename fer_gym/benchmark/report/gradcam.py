@@ -1,0 +1,67 @@
+"""Where a network looks: Grad-CAM (Selvaraju et al. 2017) of some test images (Fig. 10 of Hong)."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fer_gym.benchmark.records.results import TaskResults
+from fer_gym.benchmark.records.store import Record
+from fer_gym.benchmark.report.faces import Face, Faces
+from fer_gym.data import Splits
+
+_SIDE = 96
+_OPACITY = 0.45
+
+
+def is_told(record: Record) -> bool:
+    """Whether a record has it."""
+    return bool(_looked_at(record))
+
+
+def faces(task: TaskResults, splits: Splits, seed: int) -> Faces:
+    """The test images under what each arm's first child of a seed looks at.
+
+    Raises:
+        ValueError: if the records are of other images.
+    """
+    groups = []
+    for arm, by_seed in task.arms.items():
+        shown = [] if seed not in by_seed else _looked_at(by_seed[seed])
+        if shown:
+            groups.append((arm, tuple(_face(each, splits) for each in shown)))
+    caption = (
+        "The first test image of each class, red where Grad-CAM finds what speaks for the predicted class; that stands "
+        "first, the true one below it. The first child of each arm."
+    )
+    return Faces(f"where networks look, seed {seed}", caption, tuple(groups))
+
+
+def _looked_at(record: Record) -> list[dict[str, Any]]:
+    children = record.get("children")
+    found = children[0].get("looked_at", []) if isinstance(children, list) and children else []
+    return found if isinstance(found, list) else []
+
+
+def _face(seen: dict[str, Any], splits: Splits) -> Face:
+    index = seen["image"]
+    if index >= len(splits.test):
+        raise ValueError(f"the record has test image {index}, the data {len(splits.test):,}")
+    pixels = splits.test.pixels[index]
+    buffer = io.BytesIO()
+    _overlaid(pixels, np.array(seen["map"], np.float32)).save(buffer, format="PNG", optimize=True)
+    return Face(buffer.getvalue(), seen["predicted"], splits.classes[splits.test.labels[index]], "")
+
+
+def _overlaid(pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> Image.Image:
+    """An image (C, H, W) under a map (h, w) from 0 to 1."""
+    face = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(np.moveaxis(pixels, 0, -1)))
+    face = face.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+    spread = Image.fromarray(heat).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+    coloured = matplotlib.colormaps["jet"](np.clip(np.array(spread), 0, 1))[..., :3]
+    return Image.blend(face, Image.fromarray((255 * coloured).astype(np.uint8)), _OPACITY)

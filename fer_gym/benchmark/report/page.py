@@ -1,0 +1,255 @@
+"""The report of a folder of records: a web page that needs nothing else, and its tables as Markdown and CSV."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from fer_gym import data
+from fer_gym.benchmark.records import results
+from fer_gym.benchmark.records.results import Results, TaskResults, value
+from fer_gym.benchmark.records.store import Record
+from fer_gym.benchmark.report import confusion, faces, figures, gradcam, tables
+from fer_gym.benchmark.report.drawing import Picture
+from fer_gym.benchmark.report.faces import Faces
+from fer_gym.benchmark.report.tables import Table
+from fer_gym.benchmark.spec import papers
+from fer_gym.data import Splits
+
+#: The chapter of a paper's table.
+PAPER = "The paper's table"
+
+
+@dataclass(frozen=True)
+class Section:
+    """Part of the page of one task: what belongs together."""
+
+    title: str
+    tables: tuple[Table, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    faces: tuple[Faces, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether it has anything to show."""
+        return bool(self.tables or self.pictures or self.faces)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is written.
+
+    Attributes:
+        suite: whose.
+        facts: what was run, by name.
+        missing: trials without a record.
+        skipped: files that are no records.
+        unshown: what could not be shown, and why.
+        chapters: the sections: first the paper's table, if the suite runs one again; then each task's; at the end those
+            of tasks together.
+    """
+
+    suite: str
+    facts: dict[str, str]
+    missing: tuple[str, ...]
+    skipped: tuple[str, ...]
+    unshown: tuple[str, ...]
+    chapters: dict[str, tuple[Section, ...]]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Everything that a reader may look for and not find, a line each."""
+        return (
+            *(f"skipped {each}" for each in self.skipped),
+            *(f"no record of {trial}" for trial in self.missing),
+            *self.unshown,
+        )
+
+    @property
+    def tables(self) -> list[tuple[str, Table]]:
+        """Every table, each with its chapter's name."""
+        return [
+            (chapter, table)
+            for chapter, sections in self.chapters.items()
+            for section in sections
+            for table in section.tables
+        ]
+
+
+def make(folder: Path, root: str | None = None) -> Report:
+    """Read the records of a folder and arrange what they tell.
+
+    Args:
+        folder: what was the benchmark's `--out`.
+        root: the file or folder of the suite's data set, to show faces of it. The embedded ones need none.
+
+    Raises:
+        ValueError: if there are no records, or they are of several suites or of another version.
+        DatasetError: if the data at `root` is not the data set's.
+    """
+    found = results.read(folder)
+    unshown: list[str] = []
+    paper = papers.of_suite(found.suite)
+    chapters: dict[str, tuple[Section, ...]] = {}
+    if paper is not None:
+        chapters[PAPER] = (Section("Published and measured", (tables.of_paper(*paper, found.tasks[0]),)),)
+    chapters |= {task.name: _sections(task, root, unshown) for task in found.tasks if any(task)}
+    for environment, table in tables.over_tasks(found):
+        chapters[f"{environment}, all tasks"] = (Section("Over tasks", (table,)),)
+    return Report(found.suite, _facts(found), tuple(found.missing), found.skipped, tuple(unshown), chapters)
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write `report.html`, `report.md` and `tables.csv` into a folder."""
+    written = {
+        folder / "report.html": html(report),
+        folder / "report.md": markdown(report),
+        folder / "tables.csv": tables.to_csv(report.tables),
+    }
+    for path, text in written.items():
+        path.write_text(text, encoding="utf-8")
+    return list(written)
+
+
+def html(report: Report) -> str:
+    """The page. It has no scripts, and forbids the browser to load anything."""
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
+    environment.filters["anchor"] = lambda title: "".join(letter if letter.isalnum() else "-" for letter in title)
+    template = (resources("fer_gym.benchmark.report") / "report.html.jinja").read_text(encoding="utf-8")
+    return environment.from_string(template).render(report=report)
+
+
+def markdown(report: Report) -> str:
+    """The facts and every table."""
+    lines = [f"# Suite {report.suite}", ""]
+    lines += [f"- {name}: {fact}" for name, fact in report.facts.items()]
+    if report.warnings:
+        lines += ["", "Not in this report:", "", *(f"- {warning}" for warning in report.warnings)]
+    for chapter, sections in report.chapters.items():
+        lines += ["", f"## {chapter}"]
+        for section in sections:
+            if section.tables:
+                lines += ["", f"### {section.title}", "", *(table.markdown() for table in section.tables)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _sections(task: TaskResults, root: str | None, unshown: list[str]) -> tuple[Section, ...]:
+    made = (
+        Section("Test scores", tuple(tables.of_scores(task)), _there(figures.intervals(task))),
+        Section(f"Against {task.first}", tuple(tables.of_differences(task))),
+        Section("Return and score", pictures=_there(figures.return_against_score(task))),
+        Section(
+            "Images kept",
+            (*tables.of_kept(task), *tables.of_rankings(task)),
+            _there(figures.removal_curves(task)),
+            _ranked_faces(task, root, unshown),
+        ),
+        Section(
+            "Learning",
+            pictures=_there(figures.learning_curves(task), figures.learning_costs(task), figures.image_rewards(task)),
+        ),
+        Section("Confusion", pictures=_there(confusion.pictures(task))),
+        Section(
+            "Children",
+            pictures=_there(figures.schedules(task), figures.losses(task)),
+            faces=_networks_faces(task, root, unshown),
+        ),
+        Section("What was run", (*tables.of_settings(task), *tables.of_cost(task))),
+    )
+    return tuple(section for section in made if section)
+
+
+def _there(*pictures: Picture | None) -> tuple[Picture, ...]:
+    return tuple(picture for picture in pictures if picture is not None and picture.panels)
+
+
+def _ranked_faces(task: TaskResults, root: str | None, unshown: list[str]) -> tuple[Faces, ...]:
+    """Of each arm that ranks images, under its first seed; what stands in the way goes to `unshown`."""
+    made = []
+    for record in (next(iter(by_seed.values())) for by_seed in task.arms.values() if by_seed):
+        ranking = faces.ranking(record)
+        if ranking is not None:
+            name = f"{task.name}, {record['arm']}, seed {record['seed']}"
+            shown = functools.partial(faces.at_either_end, record, *ranking)
+            made.append(_of_data(record, root, name, shown, unshown))
+    return tuple(each for each in made if each is not None)
+
+
+def _networks_faces(task: TaskResults, root: str | None, unshown: list[str]) -> tuple[Faces, ...]:
+    """Where the networks of the first seed look."""
+    record = next((record for record in task if gradcam.is_told(record)), None)
+    if record is None:
+        return ()
+    shown = functools.partial(gradcam.faces, task, seed=record["seed"])
+    made = _of_data(record, root, f"{task.name}, where networks look", shown, unshown)
+    return () if made is None else (made,)
+
+
+def _of_data(
+    record: Record, root: str | None, name: str, shown: Callable[[Splits], Faces], unshown: list[str]
+) -> Faces | None:
+    """What is shown of a record's data; what stands in the way goes to `unshown`."""
+    try:
+        keywords = _data_keywords(record)
+        embedded = keywords["name"] == "synthetic"
+        if not embedded and root is None:
+            unshown.append(f"{name}: the faces need the data set, give --root")
+            return None
+        return shown(data.load(**keywords, root=None if embedded else root))
+    except data.DatasetError:
+        raise
+    except ValueError as error:
+        unshown.append(f"{name}: the faces cannot be shown ({error})")
+        return None
+
+
+def _data_keywords(record: Record) -> dict[str, Any]:
+    """What `data.load` must be given for a record's data, its root aside."""
+    env = record["settings"].get("env", {})
+    try:
+        known = {key: ast.literal_eval(env[key]) for key in ("dataset", "limit", "noise") if key in env}
+    except (ValueError, SyntaxError) as error:
+        raise ValueError("its data set has no name") from error
+    return {"name": known.pop("dataset", "synthetic"), "data_seed": record["seed"], **known}
+
+
+def _facts(found: Results) -> dict[str, str]:
+    every = list(found)
+    seconds = sum(value(record, "seconds") or 0 for record in every)
+    seeds = dict.fromkeys(str(seed) for task in found.tasks for seed in task.seeds)
+    return {
+        "trials": f"{len(every)} of {len(every) + len(found.missing)}",
+        "tasks": ", ".join(f"{task.name} ({task.environment})" for task in found.tasks if any(task)),
+        "seeds": ", ".join(seeds),
+        "versions": _variants(every, "versions"),
+        "machine": _variants(every, "machine"),
+        "time": f"{_duration(seconds)}, the sum of the trials",
+    }
+
+
+def _variants(every: Iterable[Record], key: str) -> str:
+    """What a mapping of each record says; every value where they differ."""
+    found: dict[str, dict[str, None]] = {}
+    for record in every:
+        entries = record.get(key)
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            found.setdefault(name, {})[str(entry)] = None
+    return ", ".join(f"{name} {' / '.join(entries)}" for name, entries in found.items()) or "not recorded"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,1 @@
+"""Running a suite: trials, and where they run. Nothing here draws."""

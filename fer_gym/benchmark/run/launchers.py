@@ -1,0 +1,163 @@
+"""Where trials run: one after the other, side by side in processes, or as tasks of Ray."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import torch
+
+from fer_gym.benchmark.run.trial import Records, Trial, completed, is_ready
+from fer_gym.episodes import in_words
+
+#: From a trial, its settings and `note`, which is called with each episode's row, to what the record holds.
+RunTrial = Callable[..., dict[str, Any]]
+Say = Callable[[str], None]
+#: Calls a function somewhere else.
+Submit = Callable[..., Future[dict[str, Any]]]
+#: Trials with what became of them: what the record holds, or what was wrong.
+Outcomes = Iterator[tuple[Trial, dict[str, Any] | str]]
+#: Runs trials; whoever iterates adds to the records, which tell when a trial that follows another is ready.
+Launcher = Callable[[RunTrial, list[Trial], Records, Say], Outcomes]
+
+
+def in_turn(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say) -> Outcomes:
+    """Run trials in this process, which says how every episode went."""
+    for trial in trials:
+        say(str(trial))
+        if not is_ready(trial, done):
+            yield trial, _left_over(trial)
+            continue
+        note = functools.partial(_note_row, say, str(trial))
+        try:
+            yield trial, run_trial(trial, completed(trial, done), note=note)
+        except Exception as error:  # an agent's bug is its own
+            yield trial, _as_line(error)
+
+
+def side_by_side(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say, workers: int) -> Outcomes:
+    """Run trials in so many processes of their own, each of which gets its share of the cores."""
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    processes = [_Process(threads) for _ in range(min(workers, len(trials)))]
+    try:
+        yield from _as_they_end(run_trial, [process.submit for process in processes], trials, done, say)
+    finally:
+        for process in processes:
+            process.stop()
+
+
+class _Process:
+    """A process that runs one trial after another, and is replaced when something has killed it.
+
+    A pool of several processes would lose every trial with the one that was killed.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._pool = self._started()
+
+    def submit(self, *args: Any, **keywords: Any) -> Future[dict[str, Any]]:
+        try:
+            return self._pool.submit(*args, **keywords)
+        except BrokenProcessPool:
+            self._pool = self._started()
+            return self._pool.submit(*args, **keywords)
+
+    def stop(self) -> None:
+        # Ctrl-C reaches the parent alone, and what is being done is lost anyway.
+        for process in list((self._pool._processes or {}).values()):
+            process.terminate()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _started(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(1, context, initializer=_begin_worker, initargs=(self._threads,))
+
+
+def on_ray(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say, gpus: float = 0.0) -> Outcomes:
+    """Run trials as tasks of Ray: of the cluster that RAY_ADDRESS names, or of one on this machine.
+
+    Agents are saved where a trial runs, so a cluster's machines must share the folder.
+
+    Args:
+        run_trial: runs one.
+        trials: to run.
+        done: the records so far.
+        say: is told of each.
+        gpus: what a trial asks for beside one core, such as 0.25.
+
+    Raises:
+        ValueError: if Ray is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise ValueError("launcher: 'ray' needs pip install 'fer-gym[ray]'") from error
+    ray.init(ignore_reinit_error=True, log_to_driver=False)
+    task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_in_one_thread)
+
+    def submit(*args: Any, **keywords: Any) -> Future[dict[str, Any]]:
+        future: Future[dict[str, Any]] = task.remote(*args, **keywords).future()
+        return future
+
+    try:
+        yield from _as_they_end(run_trial, [submit] * len(trials), trials, done, say)  # Ray knows how many at once
+    finally:
+        ray.shutdown()
+
+
+def _as_they_end(run_trial: RunTrial, places: list[Submit], trials: list[Trial], done: Records, say: Say) -> Outcomes:
+    """Run a trial in each place at a time: the first one that waits for no other, so that tasks end in their order."""
+    waiting, free, running = list(trials), list(places), dict[Future[dict[str, Any]], tuple[Trial, Submit]]()
+    while waiting or running:
+        for trial in [trial for trial in waiting if is_ready(trial, done)][: len(free)]:
+            waiting.remove(trial)
+            submit = free.pop()
+            running[submit(run_trial, trial, completed(trial, done), note=_silent)] = trial, submit
+        if not running:
+            yield from ((trial, _left_over(trial)) for trial in waiting)
+            return
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            trial, submit = running.pop(future)
+            free.append(submit)
+            error = future.exception()
+            if error is None:
+                say(f"{trial}: done")
+                yield trial, future.result()
+            else:
+                yield trial, _as_line(error)
+
+
+def _begin_worker(threads: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(threads)
+
+
+def _in_one_thread(run_trial: RunTrial, *args: Any, **keywords: Any) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    return run_trial(*args, **keywords)
+
+
+def _silent(row: dict[str, Any]) -> None:
+    """The parent says when a trial is done."""
+
+
+def _left_over(trial: Trial) -> str:
+    return f"it needs the keep ratio of {trial.arm.keep_ratio_of}, which failed"
+
+
+def _as_line(error: BaseException) -> str:
+    if isinstance(error, BrokenProcessPool):
+        return "its process was killed, as the system does when memory runs out"
+    error = getattr(error, "cause", None) or error  # Ray's error holds the task's
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+def _note_row(note: Callable[[str], None], name: str, row: dict[str, Any]) -> None:
+    note(f"{name}: {in_words(row)}")

@@ -1,0 +1,126 @@
+"""One trial on RegTune-v0: let an agent learn, then let it regularise fresh children, and score those."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from fer_gym import agents
+from fer_gym.benchmark.run import gradcam
+from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, make_env
+from fer_gym.envs import RegTuneEnv
+from fer_gym.episodes import EpisodeLog
+from fer_gym.training import metrics
+from fer_gym.training.generators import global_generators_restored
+
+# The children that count are none of those that the agent learnt from, and the same for every arm of a seed.
+_FIRST_CHILD = 1_000_000
+
+
+def run(
+    task: RegTuneTask,
+    arm: Arm,
+    seed: int,
+    settings: dict[str, Any],
+    root: str | None,
+    note: Callable[[dict[str, Any]], None],
+    keep: Path | None = None,
+) -> dict[str, Any]:
+    """Run a trial.
+
+    Args:
+        task: where.
+        arm: who.
+        seed: fixes data, the agent, the children it learns from and those that count.
+        settings: the arm's, completed.
+        root: where the suite's data set is.
+        note: is called with a row for each episode.
+        keep: where the agent is saved when it has learnt.
+
+    Returns:
+        What the record holds besides its name: `data`, its fingerprint; `episodes`, those the agent learnt from;
+        `children`, those that count, with the schedule each was trained under; `scores`, their means.
+    """
+    env = EpisodeLog(make_env(task, arm, seed, root), note)
+    base = env.unwrapped
+    assert isinstance(base, RegTuneEnv)
+    agent = agents.make(arm.agent, env, seed, settings)
+    agent.learn(task.episodes * base.chunks)
+    saved = {} if keep is None else {"saved_agent": agents.save(agent, keep)}
+    learnt = list(env.rows)
+    children = []
+    for child in range(task.children):
+        _live(agent, env, _FIRST_CHILD + task.children * seed + child)
+        matrix = base.confusion("test")
+        row = {**env.rows[-1], "test": metrics.scores(matrix)}
+        if not child:  # the report shows one
+            row["confusion"] = {"classes": list(base.splits.classes), "counts": matrix.tolist()}
+            row["looked_at"] = [
+                {**each, "map": np.round(each["map"], 3).tolist()} for each in gradcam.maps_of_classes(base.trainer)
+            ]
+        children.append(row)
+    env.close()
+    return {
+        "data": base.splits.fingerprint(),
+        "episodes": learnt,
+        "children": children,
+        "scores": {
+            "return": _mean(children, "reward"),
+            "gap_return": _mean(children, "gap_return"),
+            "val_f1_change": _mean(children, "val_f1_change"),
+            "train_f1": _mean(children, "train_f1"),
+            "test": {key: float(np.mean([child["test"][key] for child in children])) for key in children[0]["test"]},
+            "mean_strength": float(np.mean([np.mean(child["schedule"]) for child in children])),
+            **_cost(base, agent, learnt, len(children)),
+        },
+        **saved,
+    }
+
+
+def _cost(base: RegTuneEnv, agent: agents.Agent, learnt: list[dict[str, Any]], children: int) -> dict[str, Any]:
+    """What the trial cost: the budget that an agent is compared at.
+
+    Each chunk is scored on its validation batches, each run's end on the whole split, and a child that counts on the
+    test images. An agent that branches children tells what the log does not see.
+    """
+    learning = learnt[-1]["gradient_steps"] if learnt else 0
+    learning += getattr(agent, "chunks_trained", 0) * base.chunk_size
+    each_child = (base.chunks + (base.warmup is not None)) * base.chunk_size
+    size, scored_again = base.settings.batch_size, base.train_f1 == "eval"
+
+    def evaluated(gradient_steps: int) -> int:
+        return gradient_steps // base.chunk_size * size * (base.val_batches + base.chunk_size * scored_again)
+
+    ends = len(learnt) + getattr(agent, "runs_ended", 0)
+    held_out = len(base.splits.val), len(base.splits.val) + len(base.splits.test)
+    return {
+        "gradient_steps": {"learning": learning, "each child": each_child},
+        "images_trained": {"learning": learning * size, "children": children * each_child * size},
+        "images_evaluated": {
+            "learning": evaluated(learning) + ends * held_out[0],
+            "children": children * (evaluated(each_child) + held_out[1]),
+        },
+    }
+
+
+def _live(agent: agents.Agent, env: gym.Env[Any, Any], seed: int) -> None:
+    """Let the agent regularise one child as it learnt to, by draws: strengths that vary pay otherwise than their mean.
+
+    Algorithms of Stable-Baselines3 draw from the global generators. The child's seed decides what, so that an agent
+    that was saved and loaded gives the same child.
+    """
+    with global_generators_restored(seed):
+        observation, _ = env.reset(seed=seed)
+        state, start, over = None, np.ones(1, dtype=bool), False
+        while not over:
+            action, state = agent.predict(observation, state=state, episode_start=start, deterministic=False)
+            observation, _, over, _, _ = env.step(action)
+            start = np.zeros(1, dtype=bool)
+
+
+def _mean(rows: list[dict[str, Any]], key: str) -> float:
+    return float(np.mean([row[key] for row in rows]))

@@ -1,0 +1,1 @@
+"""What is compared: arms, tasks, suites, and the papers' tables."""

@@ -1,0 +1,336 @@
+"""RegTune-v0: set the regularisation of a network, chunk by chunk, while it trains."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, SupportsFloat
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Box
+from numpy.typing import NDArray
+
+from fer_gym.checks import check_choice, check_count, check_options
+from fer_gym.data import Splits, load
+from fer_gym.envs.reg_tune import rewards as chunk_rewards
+from fer_gym.envs.reg_tune.picture import RunPicture
+from fer_gym.envs.reg_tune.rewards import Chunk, RewardFunction
+from fer_gym.envs.training_env import TrainingEnv
+from fer_gym.training import NetworkFactory, Pending, Regularizer, Strengths, Trainer, TrainerSettings
+
+_DEFAULT = {"dropout": (0.0, 0.8)}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Launched:
+    """A chunk that may still be training; without batches if there was nothing left to train."""
+
+    trainer: Trainer
+    strengths: NDArray[np.float32]
+    pending: list[Pending]
+
+
+class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
+    """Choose how strongly a child network is regularised while it trains (Purposeful Regularization, Hong 2024).
+
+    ## Description
+    Each step trains the child for one chunk of N = `chunk_size` mini-batches under the strengths that the agent
+    chose, and scores it on `val_batches` mini-batches of the validation split. Each episode trains a new child.
+
+    ## Observation
+    `Box(float32, (N,))`: the training loss of each mini-batch of the last chunk, clipped to [0, 10 ln C]. A loss is
+    the cross-entropy on the given labels in the training forward pass, before any penalty (under mixup, the mixed
+    one).
+
+    ## Action
+    `Box(float32, (h,))` from a to b, one strength for each of `regularizers`, in their order. Finite values outside
+    are clipped; `info["hyperparameters"]` has what was applied.
+
+    | name | strength | where |
+    |---|---|---|
+    | "dropout" | drop rate in [0, 1) | every dropout layer; in this package's networks before each dense layer |
+    | "input_noise" | sigma, of pixels scaled to [0, 1] | the standardised image |
+    | "feature_noise" | sigma, of the normalised activation | every batch norm's output, else every ReLU's input |
+    | "weight_decay" | decoupled, as AdamW's | every parameter |
+    | "label_smoothing" | share of the uniform target in [0, 1) | the loss |
+    | "mixup" | alpha of Beta(alpha, alpha) | the batch |
+
+    What the agent does not control is off: the dropout that this package's networks come with as well, while a
+    factory of one's own keeps what it built.
+
+    ## Reward
+    | `reward` | step t | if a loss is not finite |
+    |---|---|---|
+    | "gap" (the paper's) | mean validation F1 - mean training F1 | -1 for each step left, this one included |
+    | "val_f1" | mean validation F1 | 0 |
+    | "val_f1_change" | mean validation F1 - that of the step before (of the warm-up, else 0) | -(the last one) |
+    | "neg_val_loss" | -(mean validation loss, clipped as the observation) | -(the bound) for each step left |
+    | a callable | gets a `Chunk`, returns a float | its `worst`, else -1, for each step left |
+
+    The F1 of a mini-batch is the macro F1 over the classes among its labels and predictions. The training F1 is
+    that of the training forward passes, with the regularisers at work, or, with `train_f1="eval"`, of the same
+    batches scored again in evaluation mode. The paper's reward can be raised without learning: whatever lowers the
+    training F1 raises it, strong dropout above all. Never report it as success; "val_f1_change", whose return is the
+    last validation F1 less the first, is sound.
+
+    ## Start and end
+    Every `reset` builds a new child. With `warmup="uniform"` it trains one chunk under strengths A_0 ~ U(a, b),
+    returns its losses and tells A_0 in its info; with `warmup=None` it returns zeros. `reset(seed=s)` fixes all that
+    follows. An episode terminates after `chunks` steps, or at once when a loss is not finite. It is never truncated.
+
+    Training images come in epochs, each in an order drawn anew; a chunk goes on where the last one ended, into the
+    next epoch if need be. Validation mini-batches are drawn for each step, without replacement while the split lasts.
+
+    ## Info
+    Each step's: `chunk`, `hyperparameters` (by name), and the means `train_loss`, `train_f1`, `val_loss`, `val_f1`;
+    `diverged`. The last one's also `validation`: `accuracy`, `average_accuracy`, `macro_f1`, `macro_f1_of_means` of
+    the whole split. After a warm-up, `reset` tells the same of chunk 0.
+
+    ## Arguments
+    Args:
+        dataset: a name that `fer_gym.data.load` knows, or a `Splits`.
+        root: where the data set is; None for "synthetic".
+        limit: at most so many training images.
+        noise: corruption of the training images, see `fer_gym.data.load`.
+        data_seed: decides split, limit and noise, and nothing else.
+        network: "small", "rlps_cnn", "vgg19", "resnet34", or a factory f(channels, classes, image_size) -> nn.Module,
+            such as `fer_gym.training.Dni("small")`.
+        regularizers: name, or `fer_gym.training.Regularizer` of one's own, to the range (a, b) of its strength.
+        chunk_size: N, gradient steps of a chunk.
+        val_batches: m.
+        chunks: steps of an episode.
+        warmup: "uniform" or None.
+        reward: see above.
+        train_f1: "train" or "eval".
+        batch_size: images per gradient step, and per validation mini-batch.
+        optimizer: "adam" or "sgd".
+        learning_rate: of the optimiser.
+        precision: "auto", "fp32" or "bf16".
+        device: "auto", "cpu" or "cuda".
+        render_mode: None, "rgb_array" or "human".
+
+    Raises:
+        ValueError: a keyword, an action or an option is not allowed; the message names it and what is.
+        DatasetError: the data set is unusable.
+    """
+
+    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 4}  # noqa: RUF012 (Gymnasium's form)
+
+    def __init__(
+        self,
+        dataset: str | Splits = "synthetic",
+        root: str | None = None,
+        limit: int | None = None,
+        noise: Any = None,
+        data_seed: int = 0,
+        network: str | NetworkFactory = "small",
+        regularizers: Mapping[str | Regularizer, tuple[float, float]] = _DEFAULT,  # type: ignore[assignment]
+        chunk_size: int = 20,
+        val_batches: int = 20,
+        chunks: int = 40,
+        warmup: str | None = "uniform",
+        reward: str | RewardFunction = "gap",
+        train_f1: str = "train",
+        batch_size: int = 64,
+        optimizer: str = "adam",
+        learning_rate: float = 1e-3,
+        precision: str = "auto",
+        device: str = "auto",
+        render_mode: str | None = None,
+    ) -> None:
+        self._keywords = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
+        for name, count in (("chunk_size", chunk_size), ("val_batches", val_batches), ("chunks", chunks)):
+            check_count(name, count, least=1)
+        check_choice("warmup", warmup, ("uniform", None))
+        check_choice("reward", reward, chunk_rewards.REWARDS, or_callable=True)
+        check_choice("train_f1", train_f1, ("train", "eval"))
+        check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        self.chunk_size = chunk_size
+        self.val_batches = val_batches
+        self.chunks = chunks
+        self.warmup = warmup
+        self.reward = reward
+        self.train_f1 = train_f1
+        self.render_mode = render_mode
+        self.settings = TrainerSettings(network, batch_size, optimizer, learning_rate, precision, device)
+        self.strengths = Strengths(regularizers)
+        self.splits = load(dataset, root, limit, noise, data_seed)
+        self.worst_loss = 10.0 * math.log(len(self.splits.classes))
+        self.action_space = Box(self.strengths.low, self.strengths.high, dtype=np.float32)
+        self.observation_space: Box = Box(0.0, self.worst_loss, (chunk_size,), dtype=np.float32)  # type: ignore[assignment]
+        self._picture: RunPicture | None = None
+        self._history: list[Chunk] = []
+        self._chunk = self.chunks
+        self._launched: _Launched | None = None
+
+    # -- the run -------------------------------------------------------------------------------------------------
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Build a new child, and warm it up."""
+        check_options(options, allowed=())
+        super().reset(seed=seed)
+        trainer = self._trainer or Trainer(self.splits, self.settings, self.strengths)
+        # Should this be interrupted, there is no state, and no step is taken before the next reset.
+        self._trainer = self._launched = None
+        trainer.initialise(int(self.np_random.integers(2**32)))
+        self._history = []
+        self._chunk = 0
+        observation, info = np.zeros(self.chunk_size, np.float32), {}
+        if self.warmup is not None:
+            uniform = self.np_random.uniform(self.strengths.low, self.strengths.high).astype(np.float32)
+            chunk = self._finish(_Launched(trainer, uniform, self._train(trainer, uniform)))
+            observation, info = self._observe(chunk), self._info(chunk)
+        self._trainer = trainer
+        if self.render_mode == "human":
+            self.render()
+        return observation, info
+
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], SupportsFloat, bool, bool, dict[str, Any]]:
+        """Train the next chunk under the strengths `action`, float32 (h,), or wait for the one that `launch` began."""
+        launched, self._launched = self._launched or self._begin(action), None
+        steps_left = self.chunks - self._chunk
+        self._chunk += 1
+        chunk = self._finish(launched)
+        self._trainer = launched.trainer
+        reward = chunk_rewards.pay(chunk, self.reward, steps_left, self.worst_loss)
+        info = self._info(chunk)
+        if self._over:
+            info["validation"] = self._trainer.evaluate("val")
+        if self.render_mode == "human":
+            self.render()
+        return self._observe(chunk), reward, self._over, False, info
+
+    def launch(self, action: NDArray[np.float32]) -> None:
+        """Begin the chunk that the following `step` of the same action finishes; on CUDA, without waiting for it."""
+        self._launched = self._begin(action)
+
+    def _begin(self, action: NDArray[np.float32]) -> _Launched:
+        if self._trainer is None or self._over:
+            raise ResetNeeded("the episode is over or was never begun: call reset()")
+        strengths = self.checked(action)
+        trainer, self._trainer = self._trainer, None  # should this be interrupted, the next reset starts afresh
+        # After a warm-up that diverged there is nothing left to train.
+        pending = [] if self._history and self._history[-1].diverged else self._train(trainer, strengths)
+        return _Launched(trainer, strengths, pending)
+
+    @property
+    def _over(self) -> bool:
+        diverged = bool(self._history) and self._history[-1].diverged
+        return self._chunk >= self.chunks or (self._chunk > 0 and diverged)
+
+    def checked(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The strengths to apply, float32 (h,): `action` clipped to its bounds.
+
+        Raises:
+            ValueError: if the action is not (h,) finite numbers.
+        """
+        try:
+            strengths = np.asarray(action, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"action: {action!r} is not allowed; use numbers of shape {self.action_space.shape}"
+            ) from error
+        if strengths.shape != self.action_space.shape or not np.isfinite(strengths).all():
+            raise ValueError(
+                f"action: {action!r} is not allowed; use finite numbers of shape {self.action_space.shape}, one for "
+                f"each of {', '.join(self.strengths.names)}"
+            )
+        clipped: NDArray[np.float32] = np.clip(strengths, self.strengths.low, self.strengths.high)
+        return clipped
+
+    def _train(self, trainer: Trainer, strengths: NDArray[np.float32]) -> list[Pending]:
+        """Train and score one chunk."""
+        trainer.set_strengths(strengths)
+        trained = trainer.train_batches(self.chunk_size)
+        validated = trainer.validate_batches(self.val_batches)
+        return [trained, validated, *([trainer.score_again(trained)] if self.train_f1 == "eval" else [])]
+
+    def _finish(self, launched: _Launched) -> Chunk:
+        """Read what a chunk yielded, and note it."""
+        last = self._history[-1] if self._history else None
+        previous = 0.0 if last is None or last.diverged else last.val_f1
+        named = dict(zip(self.strengths.names, launched.strengths.tolist(), strict=True))
+        if launched.pending:
+            train, val, *again = launched.trainer.read(*launched.pending)
+            scored = again[0] if again else train
+            losses, val_loss = train.losses, float(val.losses.mean())
+            train_f1, val_f1 = float(scored.f1.mean()), float(val.f1.mean())
+        else:
+            losses, val_loss = np.full(self.chunk_size, np.nan, np.float32), math.nan
+            train_f1 = val_f1 = 0.0
+        chunk = Chunk(self._chunk, named, losses, train_f1, val_loss, val_f1, previous)
+        self._history.append(chunk)
+        return chunk
+
+    def _observe(self, chunk: Chunk) -> NDArray[np.float32]:
+        worst = self.observation_space.high[0]
+        losses = np.nan_to_num(chunk.train_losses, nan=worst, posinf=worst)
+        clipped: NDArray[np.float32] = np.clip(losses, 0.0, worst)
+        return clipped
+
+    def _info(self, chunk: Chunk) -> dict[str, Any]:
+        finite = not chunk.diverged
+        return {
+            "chunk": chunk.number,
+            "hyperparameters": dict(chunk.hyperparameters),
+            "train_loss": float((chunk.train_losses if finite else self._observe(chunk)).mean()),
+            "train_f1": chunk.train_f1,
+            "val_loss": chunk.val_loss if math.isfinite(chunk.val_loss) else self.worst_loss,
+            "val_f1": chunk.val_f1,
+            "diverged": chunk.diverged,
+        }
+
+    # -- the state -----------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """The whole state: network, optimiser, generators and history. `copy.deepcopy` copies it.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        return {
+            "trainer": self._begun().state_dict(),
+            "generator": self.np_random.bit_generator.state,
+            "images": len(self.splits.train),
+            "chunk": self._chunk,
+            "history": [dataclasses.asdict(chunk) for chunk in self._history],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
+        if state["images"] != len(self.splits.train):
+            raise ValueError(
+                f"state: it trains on {state['images']:,} images, this environment on {len(self.splits.train):,}; "
+                "load it into one of the same keywords"
+            )
+        trainer = self._trainer or Trainer(self.splits, self.settings, self.strengths)
+        trainer.load_state_dict(state["trainer"])
+        self._trainer, self._launched = trainer, None
+        self.np_random.bit_generator.state = state["generator"]
+        self._chunk = state["chunk"]
+        self._history = [Chunk(**copy.deepcopy(chunk)) for chunk in state["history"]]
+
+    # -- the picture ---------------------------------------------------------------------------------------------
+
+    def _draw(self) -> NDArray[np.uint8]:
+        """The losses, the F1 and the strengths of every chunk so far."""
+        if self._picture is None:
+            bounds = list(zip(self.strengths.low.tolist(), self.strengths.high.tolist(), strict=True))
+            warmup = self.warmup is not None
+            self._picture = RunPicture(self.strengths.names, bounds, self.chunks, self.worst_loss, warmup)
+        history = self._history
+        return self._picture.draw(
+            [chunk.train_losses for chunk in history],
+            [chunk.val_loss for chunk in history],
+            [chunk.train_f1 for chunk in history],
+            [chunk.val_f1 for chunk in history],
+            [np.array(list(chunk.hyperparameters.values()), np.float32) for chunk in history],
+            bool(history) and history[-1].diverged,
+        )

@@ -1,0 +1,87 @@
+"""RegTune-v0 for K children at once."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from numpy.typing import NDArray
+
+from fer_gym.checks import check_choice, check_count
+from fer_gym.data import load
+from fer_gym.envs.reg_tune.env import RegTuneEnv
+from fer_gym.training import hardware
+
+
+class RegTuneVectorEnv(SyncVectorEnv):
+    """K children of one data set, each with its own seed and generators: `gym.make_vec("RegTune-v0", num_envs=K)`.
+
+    Child k is bit for bit the scalar environment; `reset(seed=s)` gives it the seed s + k. The images are loaded once.
+    On the CPU the children train one after the other: each of them uses all cores. On CUDA each trains on a stream of
+    its own, and none waits for another.
+
+    Args:
+        num_envs: K.
+        autoreset_mode: Gymnasium's; by default the step after a child's last one resets it.
+        keywords: of `RegTuneEnv`, the same for every child.
+
+    Raises:
+        ValueError: as `RegTuneEnv`, and if `num_envs` is not at least 1. One child's action that is not allowed
+            leaves all of them untouched.
+    """
+
+    envs: list[RegTuneEnv]  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        dataset: Any = "synthetic",
+        root: str | None = None,
+        limit: int | None = None,
+        noise: Any = None,
+        data_seed: int = 0,
+        **keywords: Any,
+    ) -> None:
+        check_count("num_envs", num_envs, least=1)
+        modes = [mode.value for mode in AutoresetMode]
+        check_choice("autoreset_mode", autoreset_mode, (*AutoresetMode, *modes))
+        splits = load(dataset, root, limit, noise, data_seed)
+        child = functools.partial(RegTuneEnv, dataset=splits, **keywords)
+        super().__init__([child] * num_envs, autoreset_mode=autoreset_mode)
+
+    def step(self, actions: NDArray[np.float32]) -> Any:
+        """Train each child's next chunk under its row of `actions`, float32 (K, h)."""
+        if np.shape(actions) != self.action_space.shape:
+            raise ValueError(f"actions: shape {np.shape(actions)} is not allowed; use {self.action_space.shape}")
+        for child, action in zip(self.envs, actions, strict=True):
+            child.checked(action)
+        # A child whose episode is over is about to be reset instead.
+        ongoing = zip(self.envs, actions, self._autoreset_envs, strict=True)
+        works = [functools.partial(child.launch, action) for child, action, over in ongoing if not over]
+        hardware.side_by_side(works, hardware.resolve_device(self.envs[0].settings.device))
+        return super().step(actions)
+
+    def evaluate(self, split: str) -> list[dict[str, float]]:
+        """The scores of each child on "val" or "test", as `RegTuneEnv.evaluate`."""
+        return [child.evaluate(split) for child in self.envs]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The whole state of every child, which `copy.deepcopy` copies."""
+        return {
+            "children": [child.state_dict() for child in self.envs],
+            "over": self._autoreset_envs.copy(),
+            "observations": copy.deepcopy(self._env_obs),  # a masked reset returns those of the others
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
+        if len(state["children"]) != self.num_envs:
+            raise ValueError(f"state: it has {len(state['children'])} children, this environment {self.num_envs}")
+        for child, of_child in zip(self.envs, state["children"], strict=True):
+            child.load_state_dict(of_child)
+        self._autoreset_envs = state["over"].copy()
+        self._env_obs = copy.deepcopy(state["observations"])

@@ -1,0 +1,1 @@
+"""`fer-gym train`: one run of one agent, with checkpoints."""

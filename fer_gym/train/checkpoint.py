@@ -1,0 +1,208 @@
+"""Checkpoints of a training run: everything that decides its future, in one file of plain data.
+
+Stable-Baselines3's own `save` would not do: its `load` runs what it finds pickled in the file, and forgets where the
+environment stood. So a resumed run builds its agent anew from the same arguments, and a checkpoint holds only what
+learning changes: weights and optimisers, the agent's attributes that are plain data (counters, the observation it goes
+on from, a recurrent policy's state), the environment's state and the global generators.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import inspect
+import pickle
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fer_gym import files
+from fer_gym.episodes import EpisodeLog
+
+#: Raised when a checkpoint's fields change.
+FORMAT = 2
+
+
+def obstacle(agent: Any, env: EpisodeLog) -> str | None:
+    """Why a run of this agent in this environment cannot be resumed exactly; None if it can."""
+    name = type(agent).__name__
+    # What an on-policy algorithm of Stable-Baselines3 has. Off-policy ones also have a replay buffer, of any size.
+    needed = ("train", "rollout_buffer", "num_timesteps", "get_env", "get_parameters", "set_parameters")
+    if not all(hasattr(agent, attribute) for attribute in needed):
+        return f"{name} is no on-policy algorithm of Stable-Baselines3"
+    parameters = inspect.signature(agent.learn).parameters.values()
+    if not any(p.name == "reset_num_timesteps" or p.kind is p.VAR_KEYWORD for p in parameters):
+        return f"{name}.learn does not take reset_num_timesteps"
+    # Wrappers may have a state that nobody can see. Around the environment there is at most a Monitor.
+    outermost = vars(agent.get_env()).get("envs", [None])[0]
+    if env not in (outermost, getattr(outermost, "env", None)):
+        return f"{name} learns in an environment that was wrapped"
+    if not hasattr(env.unwrapped, "load_state_dict"):
+        return f"{type(env.unwrapped).__name__} has no state_dict"
+    return None
+
+
+@contextlib.contextmanager
+def after_each_training(agent: Any, then: Callable[[], None]) -> Iterator[None]:
+    """Call `then` whenever the agent has trained, that is between two rollouts.
+
+    Learning in several calls of `learn`, one an episode, would not be the same run: each would take its own episode for
+    the whole, so that every schedule ended after it. A callback of Stable-Baselines3 comes too early (before the
+    training) or too late (after the next rollout drew its noise), and would displace the one that an agent's `learn`
+    brings. The agent's class is replaced and not its attribute `train`, since attributes are saved.
+    """
+    own = type(agent)
+
+    def train(self: Any) -> None:
+        own.train(self)
+        then()
+
+    agent.__class__ = type(own.__name__, (own,), {"train": train})
+    try:
+        yield
+    finally:
+        agent.__class__ = own
+
+
+def write(path: Path, arguments: dict[str, str], agent: Any, env: EpisodeLog) -> None:
+    """Write the state of `agent` and `env` between two rollouts, whole or not at all.
+
+    Args:
+        path: of the file.
+        arguments: the run's, in words, by name.
+        agent: without an `obstacle`.
+        env: where it learns.
+    """
+    content = {
+        "format": FORMAT,
+        "arguments": arguments,
+        "rows": _packed(env.rows),
+        "running": _packed(env.running),
+        "parameters": _packed(agent.get_parameters()),
+        "agent": _plain_attributes(agent),
+        "monitor": _plain_attributes(agent.get_env().envs[0]),
+        "env": _packed(env.unwrapped.state_dict()),  # type: ignore[attr-defined]
+        "generators": _packed(_generators(env)),
+    }
+    with files.written_whole(path) as file:
+        torch.save(content, file)
+
+
+def read(path: Path, arguments: dict[str, str]) -> dict[str, Any]:
+    """Read a checkpoint for `put_back`; nothing in the file is executed.
+
+    Raises:
+        ValueError: if it is no checkpoint, or that of a run with other arguments; the message names the difference.
+    """
+    remedy = f"remove {path.parent} to start anew"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if content["format"] != FORMAT:
+            raise ValueError(f"format {content['format']!r}, expected {FORMAT}")
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{path}: not a checkpoint of this version ({reason}); {remedy}") from error
+    theirs: dict[str, str] = content["arguments"]
+    names = dict.fromkeys([*theirs, *arguments])
+    differences = [
+        f"{name} is {arguments.get(name, 'not given')}, was {theirs.get(name, 'not given')}"
+        for name in names
+        if theirs.get(name) != arguments.get(name)
+    ]
+    if differences:
+        raise ValueError(f"{path}: from other arguments ({'; '.join(differences)}); give the same, or {remedy}")
+    return {**content, "rows": _unpacked(content["rows"])}
+
+
+def put_back(content: dict[str, Any], agent: Any, env: EpisodeLog) -> None:
+    """Bring an agent that was just built, and its environment, to where `write` found them."""
+    # The wrappers want a reset before the first step, and the agent's seed for it must not wait for a later one.
+    agent.get_env().reset()
+    env.unwrapped.load_state_dict(_unpacked(content["env"]))  # type: ignore[attr-defined]
+    agent.set_parameters(_unpacked(content["parameters"]))
+    _set_attributes(agent, content["agent"], agent.device)
+    _set_attributes(agent.get_env().envs[0], content["monitor"])
+    env.rows[:] = content["rows"]
+    env.running = _unpacked(content["running"])
+    _set_generators(env, _unpacked(content["generators"]))  # last: building and resetting drew from them
+
+
+def _generators(env: EpisodeLog) -> dict[str, Any]:
+    """The generators that agents draw from."""
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),  # noqa: NPY002
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "actions": env.action_space.np_random.bit_generator.state,
+    }
+
+
+def _set_generators(env: EpisodeLog, states: dict[str, Any]) -> None:
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if states["cuda"]:
+        torch.cuda.set_rng_state_all(states["cuda"])
+    env.action_space.np_random.bit_generator.state = states["actions"]
+
+
+def _plain_attributes(owner: Any) -> dict[str, Any]:
+    """What `owner` holds that is data; the rest (spaces, schedules, networks) comes from its construction."""
+    kept = {}
+    for name, value in vars(owner).items():
+        with contextlib.suppress(TypeError):
+            kept[name] = _packed(value)
+    return kept
+
+
+def _set_attributes(owner: Any, packed: dict[str, Any], device: torch.device | str = "cpu") -> None:
+    for name, value in packed.items():
+        unpacked = _unpacked(value, device)
+        # A tuple whose entries have names keeps them: RecurrentPPO's `_last_lstm_states`.
+        make_named = getattr(getattr(owner, name, None), "_make", lambda values: values)
+        setattr(owner, name, make_named(unpacked))
+
+
+def _packed(value: Any) -> Any:
+    """Plain data in the few types that PyTorch reads without executing anything.
+
+    Raises:
+        TypeError: if it is not plain data.
+    """
+    if type(value) in (type(None), bool, int, float, str, bytes):
+        return value
+    if type(value) is Tensor and not value.requires_grad:
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        return "array", torch.from_numpy(np.array(value))
+    if isinstance(value, dict):
+        return "dict", [(_packed(key), _packed(each)) for key, each in value.items()]
+    if isinstance(value, collections.deque):
+        return "deque", [_packed(each) for each in value], value.maxlen
+    for kind in (list, tuple):
+        if isinstance(value, kind):
+            return kind.__name__, [_packed(each) for each in value]
+    raise TypeError(f"{type(value).__name__} is not plain data")
+
+
+def _unpacked(packed: Any, device: torch.device | str = "cpu") -> Any:
+    """What `_packed` was given; tensors on `device`."""
+    if isinstance(packed, Tensor):
+        return packed.to(device)
+    if not isinstance(packed, tuple):
+        return packed
+    kind, content, *rest = packed
+    if kind == "array":
+        return content.numpy()[()]  # a NumPy number has no dimensions
+    if kind == "dict":
+        return {_unpacked(key, device): _unpacked(value, device) for key, value in content}
+    values = [_unpacked(each, device) for each in content]
+    if kind == "deque":
+        return collections.deque(values, *rest)
+    return values if kind == "list" else tuple(values)

@@ -1,0 +1,174 @@
+"""One run of `fer-gym train`: learn, keep a checkpoint after each episode, save the agent."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from fer_gym import agents
+from fer_gym.envs import RegTuneEnv
+from fer_gym.envs.image_select.run import Selection
+from fer_gym.envs.reg_tune.vector import RegTuneVectorEnv
+from fer_gym.episodes import EpisodeLog, VectorEpisodeLog, in_words
+from fer_gym.progress import progress
+from fer_gym.train import checkpoint
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What decides a run's bits.
+
+    Attributes:
+        env_id: the environment.
+        env: its keywords.
+        agent: as `agents.make` takes it.
+        agent_settings: its keywords.
+        episodes: to learn from.
+        seed: of the environment and the agent.
+        num_envs: walkers, or children at once.
+    """
+
+    env_id: str
+    env: dict[str, Any]
+    agent: str
+    agent_settings: dict[str, Any]
+    episodes: int
+    seed: int
+    num_envs: int = 1
+
+    def in_words(self) -> dict[str, str]:
+        """Each by its name on the command line."""
+        return {
+            "the environment": self.env_id,
+            "--agent": self.agent,
+            "--episodes": str(self.episodes),
+            "--seed": str(self.seed),
+            "--num-envs": str(self.num_envs),
+            **{f"--env {key}": repr(value) for key, value in self.env.items()},
+            **{f"--set {key}": repr(value) for key, value in self.agent_settings.items()},
+        }
+
+
+class Stopped(Exception):
+    """The run was stopped with Ctrl-C; the message says how to go on."""
+
+
+def run(arguments: Arguments, out: Path, *, resume: bool) -> list[dict[str, Any]]:
+    """Train an agent, say how each episode went, and save it.
+
+    After each episode a checkpoint is written beside `out`. It goes when the agent is saved.
+
+    Args:
+        arguments: of the run.
+        out: where the agent is saved.
+        resume: go on after the last whole episode of a run with the same arguments; the bits are the same as if it had
+            never stopped.
+
+    Returns:
+        A row for each episode.
+
+    Raises:
+        ValueError: if an argument is not allowed, there is a checkpoint and `resume` is False, or it is that of a run
+            with other arguments.
+        Stopped: by Ctrl-C.
+    """
+    path = out.with_name(f"{out.name}.checkpoint") / "state.pt"
+    remedy = "nothing is kept yet, the same command starts anew"
+    try:
+        kept = _checkpoint(path, arguments, resume)
+        log, env = _make(arguments, lambda row: say(row))  # to the bar, which waits until the arguments are good
+        learner = agents.make(arguments.agent, env, arguments.seed, arguments.agent_settings)
+        if isinstance(log, VectorEpisodeLog):
+            obstacle: str | None = "it has several environments"
+        else:
+            obstacle = checkpoint.obstacle(learner, log)
+        if obstacle:
+            remedy = f"{obstacle}, so the same command starts anew"
+        episodes_done = len(kept["rows"]) if kept else 0
+        with progress("episodes", arguments.episodes, episodes_done) as (_, advance):
+
+            def say(row: dict[str, Any]) -> None:
+                number, asked = len(log.rows), arguments.episodes
+                of = f"/{asked}" if number <= asked else ", of the last rollout"  # which several environments fill
+                print(f"episode {number}{of}: {in_words(row)}", flush=True)
+                advance()
+
+            _learn(learner, log, arguments, None if obstacle else path, kept)
+        learner.save(out)
+    except KeyboardInterrupt:
+        raise Stopped("go on with --resume" if path.exists() else remedy) from None
+    if path.parent.exists():
+        shutil.rmtree(path.parent)
+    # Stable-Baselines3 adds an ending to a name that has none.
+    print(f"saved the agent to {out if out.exists() else out.with_name(out.name + '.zip')}")
+    return log.rows
+
+
+def _checkpoint(path: Path, arguments: Arguments, resume: bool) -> dict[str, Any] | None:
+    if not path.exists():
+        if resume:
+            print(f"no checkpoint in {path.parent}: starting from the beginning", flush=True)
+        return None
+    if not resume:
+        raise ValueError(
+            f"{path.parent}: the checkpoint of an unfinished run; add --resume to go on with it, remove it to start "
+            "anew, or choose another --out"
+        )
+    kept = checkpoint.read(path, arguments.in_words())
+    print(f"going on after episode {len(kept['rows'])}/{arguments.episodes}", flush=True)
+    return kept
+
+
+def _make(arguments: Arguments, note: Callable[[dict[str, Any]], None]) -> tuple[EpisodeLog | VectorEpisodeLog, Any]:
+    """The log of the environment, and what the agent learns in."""
+    count = arguments.num_envs
+    try:
+        if count == 1:
+            log = EpisodeLog(gym.make(arguments.env_id, **arguments.env), note)
+            return log, log
+        several = VectorEpisodeLog(gym.make_vec(arguments.env_id, num_envs=count, **arguments.env), note)
+    except gym.error.UnregisteredEnv as error:
+        raise ValueError(f"environment {arguments.env_id!r} is unknown; use ImageSelect-v0 or RegTune-v0") from error
+    return several, agents.adapted(several)
+
+
+def _learn(learner: Any, log: Any, arguments: Arguments, path: Path | None, kept: dict[str, Any] | None) -> None:
+    """Learn to the end, from the start or from a checkpoint, and write checkpoints to `path` if there is one."""
+    steps = _steps(log.unwrapped, arguments)
+    if path is None:
+        learner.learn(steps)
+        return
+    if kept is not None:
+        checkpoint.put_back(kept, learner, log)
+    episodes_kept = len(log.rows)
+
+    def keep() -> None:
+        # Some algorithms train many times an episode.
+        nonlocal episodes_kept
+        if len(log.rows) > episodes_kept:
+            checkpoint.write(path, arguments.in_words(), learner, log)
+            episodes_kept = len(log.rows)
+
+    with checkpoint.after_each_training(learner, keep):
+        if kept is None:
+            learner.learn(steps)
+        elif learner.num_timesteps < steps:  # else it was stopped while the agent was saved
+            learner.learn(steps - learner.num_timesteps, reset_num_timesteps=False)
+
+
+def _steps(base: Any, arguments: Arguments) -> int:
+    """Those of all environments together, in whole episodes."""
+    if isinstance(base, Selection):  # an episode of all walkers, each of as many steps as the longest walk
+        return arguments.episodes * -(-base.num_images // arguments.num_envs) * arguments.num_envs
+    if isinstance(base, RegTuneEnv):
+        return arguments.episodes * base.chunks
+    if isinstance(base, RegTuneVectorEnv):
+        return arguments.episodes * base.envs[0].chunks
+    raise ValueError(
+        f"environment {arguments.env_id!r}: its episodes have no fixed length; use ImageSelect-v0 or RegTune-v0"
+    )

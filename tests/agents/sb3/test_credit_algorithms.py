@@ -1,0 +1,121 @@
+"""Stable-Baselines3's algorithms by name, in both environments: what they are paid, and how they rank."""
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import tiny_data
+import tiny_walks
+from stable_baselines3 import A2C
+from stable_baselines3.common.callbacks import BaseCallback
+from toy_walk import ToyWalk
+
+from fer_gym import agents
+from fer_gym_agents import ClockedPPO, WalkerPPO, ppo, recurrent_ppo
+from fer_gym_agents.sb3.credit_algorithms import minibatch
+
+TUNING = {"chunks": 4, "chunk_size": 2, "val_batches": 2, "batch_size": 4, "precision": "fp32"}
+
+
+class Paid(BaseCallback):
+    """Notes what a rollout holds."""
+
+    def _on_training_start(self) -> None:
+        self.rollouts: list[np.ndarray] = []
+        self.credits: list[np.ndarray] = []
+
+    def _on_step(self) -> bool:
+        self.credits += [info["sample_credits"] for info in self.locals["infos"] if "sample_credits" in info]
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self.rollouts.append(self.model.rollout_buffer.rewards[:, 0].copy())
+
+
+@pytest.mark.parametrize("name", ["ppo", "a2c", "recurrent_ppo"])
+@pytest.mark.parametrize("as_list", [False, True])
+def test_a_walker_is_paid_by_credits(name: str, as_list: bool) -> None:
+    env = tiny_walks.walk(credit="signed")
+    agent: Any = agents.make(name, env, 0, {})
+    paid = Paid()
+    agent.learn(2 * 24, callback=[paid] if as_list else paid)
+    assert len(paid.rollouts) == len(paid.credits) == 2
+    assert all(np.array_equal(one, other) for one, other in zip(paid.rollouts, paid.credits, strict=True))
+    assert paid.credits[0].any()
+    assert agent.gamma == agent.gae_lambda == 0.0
+
+
+@pytest.mark.parametrize("name", ["ppo", "a2c", "recurrent_ppo"])
+def test_keep_probabilities_are_those_that_it_acts_by(name: str, tmp_path: Path) -> None:
+    env = tiny_walks.walk()
+    agent: Any = agents.make(name, env, 0, {})
+    observations = np.random.default_rng(0).normal(size=(8, *env.observation_space.shape)).astype(np.float32)
+    kept = agent.keep_probability(observations)
+    assert kept.shape == (8,)
+    # A walk in order: the recurrent policy's state goes along.
+    actions = np.zeros((100, 8))
+    for draw in range(100):
+        state, start = None, np.ones(1, bool)
+        for step, observation in enumerate(observations):
+            action, state = agent.predict(observation, state=state, episode_start=start, deterministic=False)
+            actions[draw, step], start = action, np.zeros(1, bool)
+    assert np.abs(actions.mean(axis=0) - kept).max() < 4 * 0.5 / 10
+    agent.save(tmp_path / "agent.zip")
+    loaded = type(agent).load(tmp_path / "agent.zip")
+    assert np.array_equal(loaded.keep_probability(observations), kept)
+
+
+def test_a_walker_learns() -> None:
+    """Retaining pays where an observation begins above 0, and all is paid by credits."""
+    env = ToyWalk(num_images=64)
+    agent = WalkerPPO("MlpPolicy", env, n_steps=64, batch_size=32, gamma=0.0, gae_lambda=0.0, seed=0, device="cpu")
+    agent.learn(64 * 40)
+    observations = np.random.default_rng(0).uniform(-1, 1, size=(200, 4)).astype(np.float32)
+    kept = agent.keep_probability(observations)
+    assert kept[observations[:, 0] > 0.2].mean() > 0.8
+    assert kept[observations[:, 0] < -0.2].mean() < 0.2
+
+
+def test_without_credits_it_is_the_algorithm_itself() -> None:
+    """In RegTune-v0 nothing is a walker."""
+    env = gym.make("RegTune-v0", dataset=tiny_data.splits(30), **TUNING)
+    for name, kind in {"ppo": ClockedPPO, "a2c": A2C}.items():
+        assert type(agents.make(name, env, 0, {})) is kind
+
+
+@pytest.mark.parametrize("name", ["a2c", "sac", "td3"])
+def test_they_tune(name: str) -> None:
+    env = gym.make("RegTune-v0", dataset=tiny_data.splits(30), **TUNING)
+    agent: Any = agents.make(name, env, 0, {"learning_starts": 8} if name != "a2c" else {})
+    before = {key: value.clone() for key, value in agent.policy.state_dict().items()}
+    agent.learn(4 * 4)
+    assert any(not np.array_equal(value, before[key]) for key, value in agent.policy.state_dict().items())
+    action, _ = agent.predict(np.ones(2, np.float32), deterministic=True)
+    assert env.action_space.contains(action)
+
+
+def test_dqn_learns_from_the_reward_at_the_end_alone() -> None:
+    agent: Any = agents.make("dqn", tiny_walks.walk(), 0, {"learning_starts": 10})
+    agent.learn(3 * 24)
+    rewards = agent.replay_buffer.rewards[: 3 * 24, 0]
+    assert np.flatnonzero(rewards).tolist() == [23, 47, 71]
+    assert agent.gamma == 1.0
+
+
+@pytest.mark.parametrize(
+    ("size", "batch"), [(6000, 125), (1000, 125), (64, 64), (97, 97), (254, 127), (127 * 131, 127)]
+)
+def test_minibatches_divide_a_rollout(size: int, batch: int) -> None:
+    assert minibatch(size) == batch
+
+
+def test_policy_kwargs_are_added_to_those_of_the_agent() -> None:
+    small = {"policy_kwargs": {"net_arch": [8]}}
+    blind = ppo(ToyWalk(), blind=True, **small)
+    observations = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
+    for weight in blind.policy.parameters():
+        weight.data.normal_()
+    assert np.ptp(blind.keep_probability(observations)) == 0
+    assert recurrent_ppo(ToyWalk(), **small).policy.lstm_actor.hidden_size == 64

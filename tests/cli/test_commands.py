@@ -1,0 +1,92 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import small_records
+from typer.testing import CliRunner
+
+from fer_gym.benchmark.spec import suites
+from fer_gym.cli.commands import app
+
+
+@pytest.fixture
+def tiny_suite(monkeypatch) -> None:
+    """The quick suite, cut to a size that a test can afford."""
+    quick = suites.SUITES["quick"]
+    task = quick.tasks[0]
+    task = dataclasses.replace(task, env={**task.env, "limit": 40, "pretrain_epochs": 1}, episodes=1, retrain_epochs=1)
+    monkeypatch.setitem(suites.SUITES, "quick", dataclasses.replace(quick, tasks=(task,), seeds=(0,)))
+
+
+def test_benchmark_leaves_a_report(tiny_suite, tmp_path: Path):
+    runner = CliRunner()
+    result = runner.invoke(app, ["benchmark", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "report.md").read_text()
+    for cell in ("keep all", "REINFORCE", "random", "AUROC: none face", "image variance", "test macro F1"):
+        assert cell in text
+        assert cell in result.stdout
+    page = (tmp_path / "report.html").read_text()
+    for words in ("Learning curves", "REINFORCE, seed 0", "data:image/png", "3 of 3"):
+        assert words in page
+    # Again: refused without --resume, nothing to run with it.
+    assert runner.invoke(app, ["benchmark", "--out", str(tmp_path)]).exit_code == 2
+    again = runner.invoke(app, ["benchmark", "--out", str(tmp_path), "--resume"])
+    assert again.exit_code == 0
+    assert (tmp_path / "report.md").read_text() == text
+    # The records alone give the same.
+    assert runner.invoke(app, ["report", str(tmp_path)]).exit_code == 0
+    assert (tmp_path / "report.html").read_text() == page
+
+
+def test_report_of_a_suite_that_is_not_ours(tmp_path: Path):
+    small_records.write(tmp_path, *small_records.walks())
+    (tmp_path / "records" / "walk__learner__3.json").write_text('{"format": 1, "sui')
+    result = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("suite small: 11 of 12 trials, ")
+    assert lines[1:] == [f"wrote {tmp_path / name}" for name in ("report.html", "report.md", "tables.csv")]
+    skipped, missing = result.stderr.splitlines()
+    assert skipped.startswith(f"fer-gym: skipped {tmp_path / 'records' / 'walk__learner__3.json'}: not a record")
+    assert missing == "fer-gym: no record of walk, learner, seed 3"
+    assert (tmp_path / "records" / "walk__learner__3.json").read_text() == '{"format": 1, "sui'
+
+
+def test_report_without_records_is_one_clear_line(tmp_path: Path):
+    result = CliRunner().invoke(app, ["report", str(tmp_path / "nowhere")])
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "no records (nothing is there); fer-gym benchmark --out" in result.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_train_saves_an_agent_that_loads(tmp_path: Path):
+    from fer_gym_agents import Reinforce
+
+    arguments = ["train", "ImageSelect-v0", "--agent", "reinforce", "--episodes", "2", "--out", str(tmp_path / "agent")]
+    arguments += ["-e", "limit=40", "-e", "pretrain_epochs=0", "-s", "pretrain_episodes=1"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "episode 2/2: reward" in result.output
+    assert Reinforce.load(tmp_path / "agent").num_timesteps == 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["benchmark", "--suite", "slow"], "suite: 'slow' is unknown; use one of quick"),
+        (["train", "--agent", "nobody"], "agent: 'nobody' is unknown"),
+        (["train", "-e", "reward=praise"], "reward: 'praise' is unknown"),
+        (["train", "-e", "limit"], "expected KEY=VALUE"),
+        (["train", "RegTune-v0", "--agent", "reinforce"], "Reinforce needs Discrete(2)"),
+        (["train", "RegTune-v0", "-s", "temperature=2"], "agent: 'ppo' does not take these settings"),
+        (["train", "RegTune-v0", "-e", "chunks=0"], "chunks: 0 is not allowed"),
+        (["train", "NoSuchEnv-v0"], "environment 'NoSuchEnv-v0' is unknown"),
+    ],
+)
+def test_bad_input_is_one_clear_line(arguments, message):
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.output

@@ -1,0 +1,77 @@
+"""A benchmark killed at random moments, and resumed each time: its records are those of one that was left alone."""
+
+import json
+import multiprocessing
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fer_gym.benchmark.run import runner
+from fer_gym.benchmark.spec.suites import SUITES
+from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite
+
+KILLS = 10  # as many as there are trials
+SUITE = Suite(
+    "killed",
+    (
+        SelectionTask(
+            "walk",
+            SUITES["quick"].tasks[0].arms,
+            {"limit": 60, "noise": "faces", "pretrain_epochs": 1, "batch_size": 32},
+            episodes=1,
+            retrain_epochs=1,
+        ),
+        RegTuneTask(
+            "run",
+            (Arm("random", "random_per_chunk"), Arm("PPO", "ppo")),
+            {"limit": 60, "chunks": 2, "chunk_size": 2, "val_batches": 2, "batch_size": 16},
+            episodes=2,
+            children=1,
+        ),
+    ),
+    seeds=(0, 1),
+)
+
+
+def _run(folder: Path) -> None:
+    torch.set_num_threads(1)
+    runner.run(SUITE, folder, None, resume=True)
+
+
+def _records(folder: Path) -> dict[str, Any]:
+    """Every record by its file's name, save the time it took."""
+    read = {path.name: json.loads(path.read_bytes()) for path in (folder / "records").glob("*.json")}
+    return {name: {**record, "seconds": None} for name, record in read.items()}
+
+
+def test_kill_minus_nine_ten_times(tmp_path: Path):
+    # A server that has imported what is slow to import, so that most kills come while trials run.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fer_gym.benchmark.run.runner", "fer_gym_agents"])
+    alone = context.Process(target=_run, args=(tmp_path / "alone",))
+    alone.start()
+    alone.join()
+    assert alone.exitcode == 0
+    moments = random.Random(0)
+    killed, exits = tmp_path / "killed", []
+    for kill in range(KILLS):
+        process = context.Process(target=_run, args=(killed,))
+        process.start()
+        # As many trials as this must have ended, so that the kills are spread over the run; the moment is drawn.
+        while process.is_alive() and len(_records(killed)) < kill:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0.0, 0.3))
+        process.kill()
+        process.join()
+        exits.append(process.exitcode)
+    assert exits.count(-signal.SIGKILL) >= KILLS - 2  # the last may have come too late
+    last = context.Process(target=_run, args=(killed,))
+    last.start()
+    last.join()
+    assert last.exitcode == 0
+    assert _records(killed) == _records(tmp_path / "alone")
+    assert len(_records(killed)) == KILLS

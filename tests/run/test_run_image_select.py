@@ -1,0 +1,223 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from fer_gym.benchmark.run import image_select as selection
+from fer_gym.benchmark.spec.arms import SELECTION_BASELINES
+from fer_gym.benchmark.spec.tasks import Arm, SelectionTask
+from fer_gym.data import Split, Splits
+from fer_gym.data.splits import FLIPPED, HALF_FACE, NONE_FACE
+from fer_gym.training import Trainer, TrainerSettings
+
+
+def _splits() -> Splits:
+    rng = np.random.default_rng(0)
+
+    def split(count: int, noise: bool) -> Split:
+        labels = np.arange(count) % 3
+        pixels = rng.integers(0, 100, (count, 1, 16, 16), dtype=np.uint8)
+        pixels[np.arange(count), 0, labels * 4] = 255
+        kinds = np.resize(np.array([0, 0, HALF_FACE, NONE_FACE], np.int8), count) if noise else None
+        return Split(pixels, labels, labels.copy(), kinds)
+
+    return Splits(split(60, True), split(12, False), split(30, False), ("a", "b", "c"))
+
+
+TASK = SelectionTask(
+    "tiny",
+    (),
+    {"dataset": _splits(), "pretrain_epochs": 0, "learning_rate": 0.01, "precision": "fp32"},
+    episodes=2,
+    retrain_epochs=3,
+)
+
+
+def _run(agent: str, **settings) -> tuple[dict, list]:
+    rows: list = []
+    return selection.run(TASK, Arm(agent, agent), 5, settings, None, rows.append), rows
+
+
+def test_keep_all_is_the_plain_network():
+    result, rows = _run("keep_all")
+    assert rows == result["episodes"] == []  # it does not learn
+    trainer = Trainer(TASK.env["dataset"], TrainerSettings(learning_rate=0.01, precision="fp32"))
+    trainer.initialise(5)
+    trainer.train_epochs(np.arange(60), 3)
+    assert result["scores"]["test"] == trainer.evaluate("test")
+    assert result["confusion"] == {
+        "classes": list(TASK.env["dataset"].classes),
+        "counts": trainer.confusion("test").tolist(),
+    }
+    assert result["scores"]["keep_ratio"] == 1.0
+    assert result["scores"]["share_kept"] == {"full": 1.0, "half": 1.0, "none": 1.0}
+    assert result["scores"]["auroc_none_face"]["agent"] == 0.5
+
+
+def test_scores_are_those_of_the_selection():
+    result, rows = _run("reinforce", pretrain_episodes=1)
+    assert len(rows) == TASK.episodes  # frozen episodes are left out, but for their steps
+    walks = np.array([row["env_steps"] for row in rows]) / 60
+    assert walks[0] > 1  # the first was frozen
+    assert walks[1] >= walks[0] + 1
+    batches = [-(-round(row["keep_ratio"] * 60) // 32) for row in rows]
+    assert [row["gradient_steps"] for row in rows] == [batches[0], sum(batches)]
+    chosen = {name: np.array(values) for name, values in result["selection"].items()}
+    train = TASK.env["dataset"].train
+    assert sorted(chosen["sample_index"]) == list(range(60))
+    kinds = train.noise[chosen["sample_index"]]
+    scores = result["scores"]
+    assert scores["share_kept"]["half"] == pytest.approx(chosen["retained"][kinds == HALF_FACE].mean())
+    assert scores["keep_probability"]["none"] == pytest.approx(
+        chosen["keep_probability"][kinds == NONE_FACE].mean(), abs=1e-5
+    )
+    assert all(len(values) == 60 for values in chosen.values())
+    assert chosen["predicted_probability"].min() >= 1 / 3
+    # Eq. 2 over the whole data set: the probability of an image's label, less the mean of these.
+    right = chosen["predicted"] == train.labels[chosen["sample_index"]]
+    of_label = chosen["sample_reward"] - chosen["sample_reward"].min()
+    surest = right & (chosen["predicted_probability"] == chosen["predicted_probability"][right].max())
+    assert of_label[surest] == pytest.approx(of_label.max())
+    variance = train.pixels.reshape(60, -1).var(axis=1)[chosen["sample_index"]]
+    assert scores["auroc_none_face"]["image variance"] == pytest.approx(roc_auc_score(kinds == NONE_FACE, -variance))
+    assert scores["auroc_none_face"]["agent"] == pytest.approx(
+        roc_auc_score(kinds == NONE_FACE, -chosen["keep_probability"]), abs=0.01
+    )
+
+
+def test_a_trial_is_repeatable():
+    first, _ = _run("reinforce", pretrain_episodes=1)
+    second, _ = _run("reinforce", pretrain_episodes=1)
+    assert first == second
+
+
+def test_a_ranking_is_measured_by_its_scores():
+    result, rows = _run("aum", keep_ratio=0.75, epochs=2)
+    assert rows == []
+    walk, ranking = (np.array(result["selection"][name]) for name in ("sample_index", "image_score"))
+    retained = np.array(result["selection"]["retained"]) == 1
+    assert retained.sum() == 45
+    assert ranking[retained].min() >= ranking[~retained].max()
+    noise = TASK.env["dataset"].train.noise[walk]
+    scores = result["scores"]
+    for name, noisy in (
+        ("any_noise", noise != 0),
+        ("none_face", noise == NONE_FACE),
+        ("half_face", noise == HALF_FACE),
+    ):
+        assert scores[f"auroc_{name}"]["agent"] == roc_auc_score(noisy, -ranking)
+        assert set(scores[f"average_precision_{name}"]) == {"agent", "image variance", "entropy"}
+        assert 0.0 <= scores[f"f1_{name}"]["agent"] <= 1.0
+    assert scores["keep_probability"] == scores["share_kept"]  # it draws nothing
+
+
+def test_an_agent_that_says_nothing_is_measured_by_what_it_retained():
+    result, _ = _run("test_selection:FirstThird")
+    assert "image_score" not in result["selection"]
+    assert result["selection"]["keep_probability"] == result["selection"]["retained"]
+    assert result["scores"]["keep_ratio_by_class"] == {"a": 1.0, "b": 0.0, "c": 0.0}
+
+
+class FirstThird:
+    """Retains the images of the first class."""
+
+    def __init__(self, env, seed):
+        self.base = env.unwrapped
+
+    def learn(self, total_timesteps, callback=None):
+        return self
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        return int(self.base.splits.train.labels[self.base.current_image] == 0), None
+
+
+def test_the_noise_of_labels_has_its_kinds():
+    splits = _splits()
+    flipped = np.resize(np.array([0, FLIPPED], np.int8), 60)
+    splits = dataclasses.replace(splits, train=dataclasses.replace(splits.train, noise=flipped))
+    task = dataclasses.replace(TASK, env={**TASK.env, "dataset": splits})
+    scores = selection.run(task, Arm("oracle", "oracle"), 5, {}, None, print)["scores"]
+    assert scores["share_kept"] == {"full": 1.0, "flipped": 0.0}
+    assert scores["auroc_flipped"]["agent"] == scores["f1_any_noise"]["agent"] == 1.0
+    assert "auroc_none_face" not in scores
+
+
+def test_the_budget_is_stated():
+    batch = 128
+    result, rows = _run("reinforce", pretrain_episodes=0)
+    kept = [round(60 * row["keep_ratio"]) for row in rows]
+    final = sum(result["selection"]["retained"])
+    scores = result["scores"]
+    assert scores["env_steps"] == {"learning": 2 * 2 * 60}  # after each of two episodes a frozen one
+    assert scores["images_trained"] == {
+        "pretraining": 0,
+        "episodes": sum(kept),
+        "own networks": 0,
+        "final network": 3 * final,
+    }
+    assert scores["gradient_steps"] == {
+        "pretraining": 0,
+        "episodes": sum(-(-count // batch) for count in kept),
+        "own networks": 0,
+        "final network": 3 * -(-final // batch),
+    }
+    assert scores["images_evaluated"] == {
+        "pretraining": 72,
+        "episodes": 72 * sum(count > 0 for count in kept),
+        "own networks": 0,
+        "final network": 30,
+    }
+    own = _run("self_confidence", folds=2, epochs=3)[0]["scores"]
+    assert own["images_trained"]["own networks"] == 2 * 3 * 30
+    assert own["gradient_steps"]["own networks"] == 2 * 3
+    assert own["images_evaluated"]["own networks"] == 2 * 60
+
+
+@pytest.mark.parametrize("arm", SELECTION_BASELINES, ids=lambda arm: arm.name)
+def test_every_baseline_runs_and_never_sees_the_test_split(arm, monkeypatch):
+    read = []
+    for name in ("evaluate", "outputs", "confusion", "_score"):
+        method = getattr(Trainer, name)
+
+        def watched(self, *args, method=method):
+            read.extend(arg for arg in args if isinstance(arg, str))
+            return method(self, *args)
+
+        monkeypatch.setattr(Trainer, name, watched)
+    settings = {**arm.settings, **({"keep_ratio": 0.7} if arm.keep_ratio_of else {})}
+    task = dataclasses.replace(TASK, retrain_epochs=1)
+    result = json.loads(json.dumps(selection.run(task, arm, 5, settings, None, lambda row: None)))
+    # Once, in the end, by the runner.
+    assert [place for place, split in enumerate(read) if split == "test"] == [len(read) - 1]
+    assert 0.0 <= result["scores"]["keep_ratio"] <= 1.0
+    assert 0.0 <= result["scores"]["auroc_any_noise"]["agent"] <= 1.0
+    if arm.keep_ratio_of and arm.agent != "random":
+        assert result["scores"]["keep_ratio"] == pytest.approx(0.7)
+
+
+def test_the_baselines_follow_arms_that_come_before_them():
+    names = [arm.name for arm in SELECTION_BASELINES]
+    assert len(set(names)) == len(names)
+    for place, arm in enumerate(SELECTION_BASELINES):
+        assert arm.keep_ratio_of is None or arm.keep_ratio_of in names[:place]
+
+
+def test_a_removal_curve_trains_without_what_is_ranked_lowest():
+    splits = TASK.env["dataset"]
+    task = dataclasses.replace(TASK, removal=(0.25, 0.5), retrain_epochs=2)
+    result = selection.run(task, Arm("image variance", "image_variance"), 5, {"keep_ratio": 0.9}, None, print)
+    variance = splits.train.pixels.reshape(60, -1).var(axis=1)
+    lowest_first = np.lexsort((np.arange(60), variance))
+    assert len(set(variance)) == 60  # no coin decides
+    for point, share in zip(result["removal"], (0.25, 0.5), strict=True):
+        trainer = Trainer(splits, TrainerSettings(learning_rate=0.01, precision="fp32"))
+        trainer.initialise(5)
+        trainer.train_epochs(np.sort(lowest_first[round(share * 60) :]), 2)
+        assert point == {"removed": share, "test": trainer.evaluate("test")}
+    scores = result["scores"]
+    assert scores["images_trained"]["removal curve"] == 2 * (45 + 30)
+    assert scores["gradient_steps"]["removal curve"] == 2 * 2
+    assert scores["images_evaluated"]["removal curve"] == 2 * 30
+    assert "removal" not in _run("keep_all")[0]

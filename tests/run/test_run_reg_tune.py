@@ -1,0 +1,111 @@
+import json
+
+import numpy as np
+import pytest
+import tiny_data
+
+from fer_gym.benchmark.records import results
+from fer_gym.benchmark.records import store as records
+from fer_gym.benchmark.report import page as report
+from fer_gym.benchmark.report import tables
+from fer_gym.benchmark.run import reg_tune as regularization
+from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask
+
+SMALL = {"chunks": 4, "chunk_size": 3, "val_batches": 2, "batch_size": 4, "precision": "fp32"}
+TASK = RegTuneTask("tiny", (), {"dataset": tiny_data.splits(30), **SMALL}, episodes=4, children=2)
+
+
+def run(agent: str, env: dict | None = None, seed: int = 5, **settings) -> dict:
+    rows: list = []
+    result = regularization.run(TASK, Arm(agent, agent, env=env or {}), seed, settings, None, rows.append)
+    assert rows == result["episodes"] + [
+        {k: v for k, v in row.items() if k not in ("test", "confusion", "looked_at")} for row in result["children"]
+    ]
+    return result
+
+
+def test_a_fixed_agent_uses_no_budget():
+    result = run("static", strength=0.3)
+    assert result["episodes"] == []
+    assert result["scores"]["gradient_steps"] == {"learning": 0, "each child": 15}
+    assert result["scores"]["mean_strength"] == pytest.approx(0.3)
+    for child in result["children"]:
+        assert np.array(child["schedule"]) == pytest.approx(np.full((4, 1), 0.3))
+    assert result["scores"]["test"]["accuracy"] == np.mean([child["test"]["accuracy"] for child in result["children"]])
+
+
+def test_a_learners_budget_is_counted():
+    result = run("ppo")
+    assert len(result["episodes"]) == 4
+    # A child has a warm-up chunk and four more, of three steps each.
+    assert result["scores"]["gradient_steps"] == {"learning": 4 * 15, "each child": 15}
+    assert result["scores"]["images_trained"] == {"learning": 4 * 15 * 4, "children": 2 * 15 * 4}
+    val, test = len(TASK.env["dataset"].val), len(TASK.env["dataset"].test)
+    assert result["scores"]["images_evaluated"] == {  # two batches a chunk, and every run's end
+        "learning": 4 * (5 * 2 * 4 + val),
+        "children": 2 * (5 * 2 * 4 + val + test),
+    }
+    again = run("ppo", {"train_f1": "eval"})["scores"]["images_evaluated"]  # the chunk's own batches once more
+    assert again == {"learning": 4 * (5 * 5 * 4 + val), "children": 2 * (5 * 5 * 4 + val + test)}
+    assert [row["gradient_steps"] for row in result["episodes"]] == [15, 30, 45, 60]
+    assert [row["env_steps"] for row in result["episodes"]] == [4, 8, 12, 16]
+
+
+def test_a_searchs_branches_are_counted():
+    result = run("greedy", strengths=(0.0, 0.5))
+    assert result["episodes"] == []
+    assert result["scores"]["gradient_steps"]["learning"] == 2 * (3 + 2 * 12)  # two children of two branches a chunk
+    # Two batches for each of 2 * (1 + 2 * 4) chunks, and both branches of the last chunk end.
+    ends = 2 * 2 * len(TASK.env["dataset"].val)
+    assert result["scores"]["images_evaluated"]["learning"] == 18 * 2 * 4 + ends
+
+
+def test_a_childs_confusion_matrix_gives_its_scores():
+    first, second = run("static")["children"]
+    matrix = np.array(first["confusion"]["counts"])
+    assert matrix.shape == (len(first["confusion"]["classes"]),) * 2
+    assert np.trace(matrix) / matrix.sum() == first["test"]["accuracy"]
+    assert "confusion" not in second
+
+
+def test_both_returns_are_told_whatever_was_paid():
+    paid = {reward: run("static", {"reward": reward})["children"][0] for reward in ("gap", "val_f1_change")}
+    assert paid["gap"]["reward"] == pytest.approx(paid["gap"]["gap_return"])
+    assert paid["val_f1_change"]["reward"] == pytest.approx(paid["val_f1_change"]["val_f1_change"])
+    for key in ("gap_return", "val_f1_change", "test"):
+        assert paid["gap"][key] == paid["val_f1_change"][key]
+
+
+def test_every_arm_of_a_seed_meets_the_same_children():
+    bounds = {"regularizers": {"dropout": (0.0, 0.8)}}
+    static, linear = run("static", bounds), run("linear", bounds, start=0.0, end=0.0)
+    assert static["children"] == linear["children"]
+    assert static["children"] != run("static", bounds, seed=6)["children"]
+
+
+def test_a_record_replays_to_the_same_child(tmp_path):
+    child = run("random_per_chunk")["children"][0]
+    (tmp_path / "child.json").write_text(json.dumps(child))
+    replayed = run("replay", schedule=str(tmp_path / "child.json"))["children"][0]
+    assert replayed == child
+
+
+def test_a_report_of_it(tmp_path):
+    for agent in ("static", "random_per_chunk"):
+        for seed in (0, 1):
+            about = {"suite": "tiny", "task": "tiny", "arm": agent, "seed": seed, "settings": {}, "versions": {}}
+            records.write(records.path_of(tmp_path, "tiny", agent, seed), {**about, **run(agent, seed=seed)})
+    (task,) = results.read(tmp_path).tasks
+    scores = tables.of_scores(task)[0]
+    assert scores.columns[:2] == ("arm", "test macro F1")
+    assert [row[0] for row in scores.rows] == ["random_per_chunk", "static"]
+    assert tables.of_differences(task)[0].title == "Differences to random_per_chunk"
+    titles = [section.title for section in report.make(tmp_path).chapters["tiny"]]
+    assert titles == [
+        "Test scores",
+        "Against random_per_chunk",
+        "Return and score",
+        "Confusion",
+        "Children",
+        "What was run",
+    ]

@@ -1,0 +1,325 @@
+import functools
+import json
+import re
+import sys
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import small_records
+import tiny_data
+import torch
+from PIL import Image
+
+from fer_gym import DatasetError, agents
+from fer_gym.benchmark.records import results
+from fer_gym.benchmark.records import store as records
+from fer_gym.benchmark.run import image_select as selection
+from fer_gym.benchmark.run import launchers, runner
+from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite, make_env
+from fer_gym.training.generators import global_generators_restored
+from fer_gym_agents import Reinforce
+
+ARMS = (Arm("keep all", "keep_all"), Arm("learner", "reinforce"), Arm("random", "random", keep_ratio_of="learner"))
+SUITE = Suite("test", (SelectionTask("walk", ARMS, {"noise": "faces"}, episodes=1, retrain_epochs=1),), seeds=(0, 1))
+
+SIDE_BY_SIDE = functools.partial(launchers.side_by_side, workers=2)
+
+
+def _scores(accuracy: float, keep_ratio: float) -> dict:
+    test = dict.fromkeys(("accuracy", "average_accuracy", "macro_f1", "macro_f1_of_means"), accuracy)
+    return {"keep_ratio": keep_ratio, "test": test}
+
+
+@pytest.fixture
+def trials(monkeypatch) -> list:
+    """Trials that cost nothing: what was run, with which settings."""
+    ran = []
+
+    def run(task, arm, seed, settings, root, note, keep):
+        ran.append((arm.name, seed, settings))
+        note({"reward": 1.0, "mean_reward": 0.1, "keep_ratio": 0.5, "validation": {"accuracy": 0.5}})
+        keep_ratio = {"keep all": 1.0, "learner": 0.6 + seed / 10}.get(arm.name, settings.get("keep_ratio"))
+        accuracy = {"keep all": 0.5, "learner": 0.6 + seed / 10, "random": 0.4}[arm.name]
+        return {"episodes": [], "selection": {}, "scores": _scores(accuracy, keep_ratio)}
+
+    monkeypatch.setattr(selection, "run", run)
+    return ran
+
+
+def test_every_trial_has_a_record(trials, tmp_path: Path):
+    done, failed = runner.run(SUITE, tmp_path, None, resume=False)
+    assert failed == {}
+    assert [(r["arm"], r["seed"]) for r in done] == [
+        (arm, seed) for seed in (0, 1) for arm in ("keep all", "learner", "random")
+    ]
+    assert len(list((tmp_path / "records").glob("*.json"))) == 6
+    assert ("random", 1, {"keep_ratio": 0.7}) in trials  # the learner's ratio of the same seed
+
+
+def test_only_a_data_set_in_files_is_given_the_root(tmp_path: Path):
+    walk = replace(SUITE.tasks[0], env={"limit": 60})
+    assert make_env(walk, ARMS[0], 0, str(tmp_path)).unwrapped.splits.classes  # drawn, without a look at the folder
+    with pytest.raises(DatasetError, match=re.escape(str(tmp_path))):
+        make_env(replace(walk, env={"dataset": "folder"}), ARMS[0], 0, str(tmp_path))
+
+
+def test_resume_runs_only_what_is_missing(trials, tmp_path: Path):
+    whole, _ = runner.run(SUITE, tmp_path, None, resume=False)
+    records.path_of(tmp_path, "walk", "random", 1).unlink()
+    trials.clear()
+    again, _ = runner.run(SUITE, tmp_path, None, resume=True)
+    assert trials == [("random", 1, {"keep_ratio": 0.7})]
+    assert [{**r, "seconds": 0} for r in again] == [{**r, "seconds": 0} for r in whole]
+
+
+def test_a_stopped_run_keeps_what_was_finished(trials, tmp_path: Path, monkeypatch):
+    write = records.write
+
+    def stop_at_third(path, record):
+        if record["arm"] == "random":
+            raise KeyboardInterrupt
+        write(path, record)
+
+    monkeypatch.setattr(records, "write", stop_at_third)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(SUITE, tmp_path, None, resume=False)
+    assert sorted(path.name for path in (tmp_path / "records").iterdir()) == [
+        "walk__keep-all__0.json",
+        "walk__learner__0.json",
+    ]
+
+
+def test_records_are_not_overwritten(trials, tmp_path: Path):
+    runner.run(SUITE, tmp_path, None, resume=False)
+    with pytest.raises(ValueError, match="--resume"):
+        runner.run(SUITE, tmp_path, None, resume=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [('{"format": 99}', "format 1"), (None, "of suite 'other'")],
+)
+def test_foreign_records_are_named_and_kept(trials, tmp_path: Path, content, message):
+    path = records.path_of(tmp_path, "walk", "keep all", 0)
+    path.parent.mkdir()
+    other = small_records.selection("keep all", 0, 0.5, suite="other", task="walk")
+    text = json.dumps({"format": records.FORMAT, **other}) if content is None else content
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as caught:
+        runner.run(SUITE, tmp_path, None, resume=True)
+    assert str(path) in str(caught.value)
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 1, "suite": "test"}'])
+def test_a_file_that_is_no_record_costs_its_own_trial(trials, tmp_path: Path, content: str):
+    path = records.path_of(tmp_path, "walk", "learner", 0)
+    path.parent.mkdir()
+    path.write_text(content)
+    done, failed = runner.run(SUITE, tmp_path, None, resume=True)
+    assert [(r["arm"], r["seed"]) for r in done] == [("keep all", 0), ("keep all", 1), ("learner", 1), ("random", 1)]
+    assert failed["walk, learner, seed 0"].startswith(f"{path}: not a record")
+    assert failed["walk, random, seed 0"] == "it needs the keep ratio of learner, which failed"
+    assert path.read_text() == content
+
+
+def test_a_record_of_other_settings_is_not_mixed_in(trials, tmp_path: Path):
+    runner.run(SUITE, tmp_path, None, resume=False)
+    longer = replace(SUITE, tasks=(replace(SUITE.tasks[0], episodes=2),))
+    with pytest.raises(
+        ValueError, match=r"keep-all__0.json: a record of settings .*'episodes': 1.* not .*'episodes': 2"
+    ):
+        runner.run(longer, tmp_path, None, resume=True)
+
+
+def test_a_record_tells_what_else_was_to_run(trials, tmp_path: Path):
+    runner.run(SUITE, tmp_path, None, resume=False)
+    records.path_of(tmp_path, "walk", "random", 1).unlink()
+    (walk,) = results.read(tmp_path).tasks
+    assert list(walk.arms) == ["keep all", "learner", "random"]
+    assert walk.missing == ["walk, random, seed 1"]
+
+
+def test_another_suites_records_are_not_added_to(trials, tmp_path: Path):
+    runner.run(SUITE, tmp_path, None, resume=False)
+    other = replace(SUITE, name="other", tasks=(replace(SUITE.tasks[0], name="stroll"),))
+    with pytest.raises(ValueError, match="of suite 'test', not 'other'; use another --out"):
+        runner.run(other, tmp_path, None, resume=True)
+    assert len(list((tmp_path / "records").glob("*.json"))) == 6
+
+
+def test_a_trial_that_fails_costs_itself_and_its_followers(trials, tmp_path: Path, monkeypatch):
+    run = selection.run
+
+    def fail(task, arm, seed, settings, root, note, keep):
+        if (arm.name, seed) == ("learner", 0):
+            raise RuntimeError("a bug\nof the agent")
+        return run(task, arm, seed, settings, root, note, keep)
+
+    monkeypatch.setattr(selection, "run", fail)
+    done, failed = runner.run(SUITE, tmp_path, None, resume=False)
+    assert [(r["arm"], r["seed"]) for r in done] == [("keep all", 0), ("keep all", 1), ("learner", 1), ("random", 1)]
+    assert failed == {
+        "walk, learner, seed 0": "RuntimeError: a bug",
+        "walk, random, seed 0": "it needs the keep ratio of learner, which failed",
+    }
+    monkeypatch.setattr(selection, "run", run)
+    done, failed = runner.run(SUITE, tmp_path, None, resume=True)
+    assert len(done) == 6
+    assert failed == {}
+
+
+def test_side_by_side_is_the_same(tmp_path: Path):
+    env = {"limit": 30, "pretrain_epochs": 0, "precision": "fp32"}
+    arms = (Arm("one", "random", {"keep_ratio": 0.5}), Arm("other", "random", keep_ratio_of="one"))
+    broken = Arm("broken", "no_such_module:Agent")
+    task = SelectionTask("walk", (*arms, broken), {"dataset": tiny_data.splits(30), **env}, 1, 1)
+    suite = Suite("test", (task,), seeds=(0, 1))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        alone, failed_alone = runner.run(suite, tmp_path / "alone", None, resume=False)
+    finally:
+        torch.set_num_threads(threads)
+    beside, failed = runner.run(suite, tmp_path / "beside", None, resume=False, launch=SIDE_BY_SIDE)
+    without = ("seconds", "machine")
+    assert [{k: v for k, v in r.items() if k not in without} for r in beside] == [
+        {k: v for k, v in r.items() if k not in without} for r in alone
+    ]
+    assert failed == failed_alone
+    assert [(r["arm"], r["seed"]) for r in beside] == [("one", 0), ("other", 0), ("one", 1), ("other", 1)]
+    assert all("'no_such_module:Agent' cannot be loaded" in reason for reason in failed.values())
+
+
+@pytest.mark.parametrize("launch", [launchers.in_turn, SIDE_BY_SIDE], ids=["in turn", "side by side"])
+def test_an_agent_that_hangs_or_errs_costs_its_own_trial(launch, tmp_path: Path):
+    arms = tuple(Arm(name, f"hanging:{name}") for name in ("Asleep", "Busy", "WrongAction"))
+    env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}
+    hang, err = (Suite("test", (SelectionTask("walk", some, env, 1, 1),), seeds=(0,)) for some in (arms[:2], arms[2:]))
+    done, failed = runner.run(hang, tmp_path, None, resume=False, launch=launch, minutes=0.02)
+    assert done == []
+    assert failed == dict.fromkeys(
+        ("walk, Asleep, seed 0", "walk, Busy, seed 0"), "TimeoutError: it took longer than 0.02 minutes"
+    )
+    done, failed = runner.run(err, tmp_path, None, resume=False, launch=launch)
+    assert done == []
+    assert "'retain'" in failed["walk, WrongAction, seed 0"]
+
+
+def test_a_killed_process_costs_its_own_trial(tmp_path: Path):
+    arms = (Arm("killed", "hanging:Killed"), Arm("one", "random", {"keep_ratio": 0.5}), Arm("all", "keep_all"))
+    env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}
+    suite = Suite("test", (SelectionTask("walk", arms, env, 1, 1),), seeds=(0, 1))
+    done, failed = runner.run(suite, tmp_path, None, resume=False, launch=SIDE_BY_SIDE)
+    assert [(r["arm"], r["seed"]) for r in done] == [("one", 0), ("all", 0), ("one", 1), ("all", 1)]
+    killed = "its process was killed, as the system does when memory runs out"
+    assert failed == {"walk, killed, seed 0": killed, "walk, killed, seed 1": killed}
+
+
+def test_tasks_end_in_their_order(trials, tmp_path: Path):
+    began = []
+
+    class Now(Future):
+        def __init__(self, call, trial, settings, note):
+            super().__init__()
+            began.append((trial.arm.name, trial.seed))
+            self.set_result(call(trial, settings, note=note))
+
+    def launch(run_trial, missing, done, say):
+        return launchers._as_they_end(run_trial, [Now, Now], missing, done, say)
+
+    runner.run(SUITE, tmp_path, None, resume=False, launch=launch)
+    order = [(arm, seed) for seed in (0, 1) for arm in ("keep all", "learner", "random")]
+    assert began == order  # one that follows is not left for the end
+
+
+def test_records_of_other_data_are_not_added_to(tmp_path: Path):
+    for name, grey in (("mine", 0), ("others", 90)):
+        for split in ("train", "val", "test"):
+            for label in range(2):
+                folder = tmp_path / name / split / f"class {label}"
+                folder.mkdir(parents=True)
+                for number in range(4):
+                    Image.new("L", (24, 24), grey + 40 * label + number).save(folder / f"{number}.png")
+    env = {"dataset": "folder", "pretrain_epochs": 0, "precision": "fp32", "batch_size": 4}
+    suite = Suite("test", (SelectionTask("walk", (ARMS[0],), env, 1, 1),), seeds=(0, 1))
+    first = replace(suite, seeds=(0,))
+    (record,), _ = runner.run(first, tmp_path / "out", str(tmp_path / "mine"), resume=False)
+    with pytest.raises(ValueError, match=rf"keep all, seed 0: its record is of data {record['data']}, .* --root has"):
+        runner.run(suite, tmp_path / "out", str(tmp_path / "others"), resume=True)
+    done, _ = runner.run(suite, tmp_path / "out", str(tmp_path / "mine"), resume=True)
+    assert [r["data"] for r in done] == [record["data"]] * 2  # no noise, so no seed decides it
+
+
+def test_records_of_another_version_are_not_added_to(trials, tmp_path: Path, monkeypatch):
+    runner.run(SUITE, tmp_path, None, resume=False)
+    monkeypatch.setattr("fer_gym.benchmark.run.trial.version", lambda name: "99.0")
+    with pytest.raises(ValueError, match=r"a record of fer-gym \S+, not 99.0; use that version, or another --out"):
+        runner.run(SUITE, tmp_path, None, resume=True)
+
+
+def test_a_record_is_enough_to_have_the_agent_again(tmp_path: Path):
+    splits = tiny_data.splits(30)
+    walk = {"dataset": splits, "pretrain_epochs": 0, "precision": "fp32"}
+    run = {"dataset": splits, "chunks": 3, "chunk_size": 2, "val_batches": 2, "batch_size": 4, "precision": "fp32"}
+    learner = Arm("learner", "reinforce", {"pretrain_episodes": 0})
+    tuners = (Arm("ppo", "ppo"), Arm("best", "best_static", {"strengths": (0.1, 0.5)}))
+    tasks = (SelectionTask("walk", (learner,), walk, 1, 1), RegTuneTask("run", tuners, run, 2, 1))
+    done, failed = runner.run(Suite("test", tasks, seeds=(3,)), tmp_path, None, resume=False)
+    assert failed == {}
+    for record in done:
+        path = records.path_of(tmp_path, record["task"], record["arm"], 3)
+        if record["task"] == "walk":
+            env = gym.make("ImageSelect-v0", **walk)
+            agent = agents.load(path, env)
+            assert isinstance(agent, Reinforce)
+            continue
+        env = gym.make("RegTune-v0", **run, data_seed=3)
+        agent = agents.load(path, env)
+        # The agent again, the same child again, the same draws: the same strengths.
+        child = 1_000_000 + 3
+        with global_generators_restored(child):
+            observation, _ = env.reset(seed=child)
+            state, schedule, over = None, [], False
+            while not over:
+                action, state = agent.predict(observation, state=state)
+                observation, _, over, _, info = env.step(action)
+                schedule.append(list(info["hyperparameters"].values()))
+        assert schedule == record["children"][0]["schedule"]
+        assert (len(np.unique(schedule)) == 1) == (record["arm"] == "best")
+
+
+def test_a_record_without_its_agent_says_so(trials, tmp_path: Path):
+    runner.run(SUITE, tmp_path, None, resume=False)
+    path = records.path_of(tmp_path, "walk", "learner", 0)
+    with pytest.raises(ValueError, match=r"learner__0\.json: it tells of no saved agent"):
+        agents.load(path, gym.Env())
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "saved_agent": {"class": "nowhere:Agent", "file": "x"}}))
+    with pytest.raises(ValueError, match="its agent's class 'nowhere:Agent' is not there"):
+        agents.load(path, gym.Env())
+
+
+def test_ray_runs_the_same_trials(tmp_path: Path):
+    pytest.importorskip("ray")
+    arms = (Arm("one", "random", {"keep_ratio": 0.5}), Arm("other", "random", keep_ratio_of="one"))
+    broken = Arm("broken", "no_such_module:Agent")
+    env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}
+    suite = Suite("test", (SelectionTask("walk", (*arms, broken), env, 1, 1),), seeds=(0,))
+    alone, failed_alone = runner.run(suite, tmp_path / "alone", None, resume=False, launch=SIDE_BY_SIDE)
+    done, failed = runner.run(suite, tmp_path / "ray", None, resume=False, launch=launchers.on_ray)
+    without = ("seconds", "machine")
+    assert [{k: v for k, v in record.items() if k not in without} for record in done] == [
+        {k: v for k, v in record.items() if k not in without} for record in alone
+    ]
+    assert failed == failed_alone
+
+
+def test_without_ray_the_extra_is_named(monkeypatch, tmp_path: Path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ValueError, match=r"launcher: 'ray' needs pip install 'fer-gym\[ray\]'"):
+        runner.run(SUITE, tmp_path, None, resume=False, launch=launchers.on_ray)

@@ -1,0 +1,150 @@
+"""Suites from a TOML file: what they say is what runs, and what is wrong in them is named."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fer_gym.benchmark.spec import toml as own_suite
+from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite
+from fer_gym.cli.commands import app
+
+WHOLE = """
+name = "mine"
+seeds = [3, 4]
+
+[[tasks]]
+env_id = "ImageSelect-v0"
+name = "flips"
+episodes = 1
+retrain_epochs = 2
+env = {limit = 40, noise = ["symmetric", 0.2], pretrain_epochs = 1}
+
+[[tasks.arms]]
+name = "half"
+agent = "random"
+settings = {keep_ratio = 0.5}
+
+[[tasks.arms]]
+name = "as many"
+agent = "image_variance"
+keep_ratio_of = "half"
+
+[[tasks]]
+env_id = "RegTune-v0"
+name = "schedule"
+episodes = 2
+children = 1
+env = {limit = 40, chunks = 2, chunk_size = 2, val_batches = 2, batch_size = 8}
+
+[[tasks.arms]]
+name = "noise"
+agent = "static"
+settings = {strength = 0.2}
+env = {regularizers = {feature_noise = [0.0, 0.4]}}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(WHOLE)
+    return path
+
+
+def test_it_is_the_suite_that_it_says(file: Path):
+    flips = SelectionTask(
+        "flips",
+        (Arm("half", "random", {"keep_ratio": 0.5}), Arm("as many", "image_variance", keep_ratio_of="half")),
+        {"limit": 40, "noise": ["symmetric", 0.2], "pretrain_epochs": 1},
+        episodes=1,
+        retrain_epochs=2,
+    )
+    schedule = RegTuneTask(
+        "schedule",
+        (Arm("noise", "static", {"strength": 0.2}, {"regularizers": {"feature_noise": [0.0, 0.4]}}),),
+        {"limit": 40, "chunks": 2, "chunk_size": 2, "val_batches": 2, "batch_size": 8},
+        episodes=2,
+        children=1,
+    )
+    assert own_suite.read(file) == Suite("mine", (flips, schedule), (3, 4))
+    file.write_text(WHOLE.replace('name = "mine"', ""))
+    assert own_suite.read(file).name == "mine"  # the file's
+
+
+def test_it_runs(file: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    result = CliRunner().invoke(app, ["benchmark", "--suite", str(file), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert len(list((out / "records").glob("*.json"))) == 2 * 3
+    assert "feature_noise" in (out / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("seeds = [3, 4]", "seeds = [3, 4", "it cannot be read as TOML"),
+        ('name = "mine"', 'name = "quick"', "name: 'quick' is a suite of the package; use another"),
+        ("seeds = [3, 4]", "", "the suite.seeds: it is missing"),
+        ("seeds = [3, 4]", "seeds = []", "seeds: [] is not allowed; use whole numbers such as [0, 1, 2]"),
+        ("seeds = [3, 4]", "seeds = [1.5]", "seeds: [1.5] is not allowed"),
+        ("seeds = [3, 4]", "seeds = 3", "the suite.seeds: 3 is not allowed; expected a list"),
+        ("seeds", "seed", "the suite.seed: there is no such key; use name, tasks, seeds"),
+        ('env_id = "RegTune-v0"', "", "tasks[1].env_id: None is unknown; use one of ImageSelect-v0, RegTune-v0"),
+        ("children", "retrain_epochs", "tasks[1].retrain_epochs: there is no such key; use name, arms, env, episodes"),
+        ("children = 1", "", "tasks[1].children: it is missing"),
+        ("episodes = 2", 'episodes = "two"', "tasks[1].episodes: 'two' is not allowed; expected a whole number"),
+        ("episodes = 2", "episodes = true", "tasks[1].episodes: True is not allowed; expected a whole number"),
+        ('agent = "static"', "agent = 3", "tasks[1].arms[0].agent: 3 is not allowed; expected text"),
+        ("settings = {strength", "setting = {strength", "tasks[1].arms[0].setting: there is no such key; use name"),
+        ("settings = {strength = 0.2}", "settings = 0.2", "tasks[1].arms[0].settings: 0.2 is not allowed; expected a"),
+        ('keep_ratio_of = "half"', 'keep_ratio_of = "as many"', "tasks[0].arms: 'as many' follows 'as many', which is"),
+        ('name = "as many"', 'name = "half"', "tasks[0].arms: the name 'half' occurs twice"),
+        ('name = "schedule"', 'name = "flips"', "tasks: the name 'flips' occurs twice"),
+        (
+            'name = "as many"',
+            'name = "Half"',
+            "tasks: two arms would share their records; the name 'flips__half__0.json'",
+        ),
+        (
+            'name = "flips"',
+            'name = "../flips"',
+            "tasks[0].name: '../flips' is not allowed in a file's name; begin with",
+        ),
+        ('name = "noise"', 'name = "a/b"', "tasks[1].arms[0].name: 'a/b' is not allowed in a file's name"),
+        ("seeds = [3, 4]", "seeds = [3, 3]", "seeds: seed 3 occurs twice"),
+        ("children = 1", "children = 0", "tasks[1].children: 0 is not allowed; use a whole number from 1"),
+        ("episodes = 2", "episodes = -3", "tasks[1].episodes: -3 is not allowed; use a whole number from 1"),
+        ("retrain_epochs = 2", "retrain_epochs = -1", "tasks[0].retrain_epochs: -1 is not allowed"),
+        (
+            "retrain_epochs = 2",
+            "retrain_epochs = 2\nremoval = ['x']",
+            "tasks[0].removal: 'x' is not allowed; use shares",
+        ),
+        ("retrain_epochs = 2", "retrain_epochs = 2\nremoval = [1]", "tasks[0].removal: 1 is not allowed; use shares"),
+    ],
+)
+def test_what_is_wrong_is_named(before: str, after: str, said: str, file: Path):
+    assert before in WHOLE
+    file.write_text(WHOLE.replace(before, after))
+    result = CliRunner().invoke(app, ["benchmark", "--suite", str(file), "--out", str(file.parent / "out")])
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert f"{file}: {said}" in line
+    assert not (file.parent / "out").exists()
+
+
+def test_a_file_that_is_not_there(tmp_path: Path):
+    result = CliRunner().invoke(app, ["benchmark", "--suite", str(tmp_path / "no.toml")])
+    assert result.exit_code == 2
+    assert "no.toml: it cannot be read as TOML" in result.stderr
+
+
+def test_the_documentations_file_is_one(tmp_path: Path):
+    page = Path(__file__).resolve().parents[2] / "docs" / "command_line.md"
+    (text,) = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "mine.toml").write_text(text)
+    suite = own_suite.read(tmp_path / "mine.toml")
+    assert [task.env_id for task in suite.tasks] == ["ImageSelect-v0", "RegTune-v0"]
+    assert suite.tasks[0].removal == (0.1, 0.25)

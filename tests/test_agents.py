@@ -1,0 +1,36 @@
+import gymnasium as gym
+import pytest
+
+from fer_gym import agents
+
+
+class Named:
+    def __init__(self, env, seed, temperature=1):
+        self.arguments = env, seed, temperature
+
+
+def test_reference_agents_are_installed():
+    assert {"keep_all", "random", "reinforce"} <= set(agents.names())
+
+
+def test_a_scripts_class():
+    env = gym.make("CartPole-v1")
+    agent = agents.make(f"{__name__}:Named", env, 3, {"temperature": 2})
+    assert agent.arguments == (env, 3, 2)
+
+
+@pytest.mark.parametrize("name", ["nobody", "no_such_module:Agent", f"{__name__}:Nothing"])
+def test_an_unknown_agent_is_named(name):
+    with pytest.raises(ValueError, match=name):
+        agents.make(name, gym.make("CartPole-v1"), 0, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [(f"{__name__}:Named", {"temperatur": 2}), ("ppo", {"temperature": 2}), ("replay", {})],
+)
+def test_settings_that_an_agent_does_not_take(name, settings):
+    env = gym.wrappers.TimeLimit(gym.make("Pendulum-v1"), 10)
+    env.chunks = 10
+    with pytest.raises(ValueError, match=f"^agent: '{name}' does not take these settings: .*(temperatur|schedule)"):
+        agents.make(name, env, 0, settings)
