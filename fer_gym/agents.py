@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import gymnasium as gym
 
 from fer_gym.benchmark.records import store as records
+from fer_gym.errors import UsageError
 
 GROUP = "fer_gym.agents"
 #: The group of the one that brings Gymnasium's vector environments to them.
@@ -57,12 +58,12 @@ def load(record: Path, env: gym.Env[Any, Any]) -> Agent:
     """
     told = records.read(record).get("saved_agent")
     if not isinstance(told, dict) or not {"class", "file"} <= told.keys():
-        raise ValueError(f"{record}: it tells of no saved agent")
+        raise UsageError(f"{record}: it tells of no saved agent")
     module, _, name = str(told["class"]).partition(":")
     try:
         kind = functools.reduce(getattr, name.split("."), importlib.import_module(module))
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"{record}: its agent's class {told['class']!r} is not there ({error})") from error
+        raise UsageError(f"{record}: its agent's class {told['class']!r} is not there ({error})") from error
     agent: Agent = kind.load(record.parent.parent / FOLDER / str(told["file"]), env=env)
     return agent
 
@@ -81,7 +82,7 @@ def adapted(env: gym.vector.VectorEnv[Any, Any, Any]) -> Any:
     try:
         adapter = next(iter(entry_points(group=ADAPTERS))).load()
     except (StopIteration, ImportError) as error:
-        raise ValueError("--num-envs: several environments need pip install 'fer-gym[agents]'") from error
+        raise UsageError("--num-envs: several environments need pip install 'fer-gym[agents]'") from error
     return adapter(env)
 
 
@@ -105,9 +106,9 @@ def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any])
             module, _, attribute = name.partition(":")
             factory = getattr(importlib.import_module(module), attribute)
         else:
-            raise ValueError(f"agent: {name!r} is unknown; use {', '.join(names())} or module:Name")
+            raise UsageError(f"agent: {name!r} is unknown; use {', '.join(names())} or module:Name")
     except (ImportError, AttributeError) as error:
-        raise ValueError(
+        raise UsageError(
             f"agent: {name!r} cannot be loaded ({error}); the reference agents need pip install 'fer-gym[agents]'"
         ) from error
     try:
@@ -116,7 +117,7 @@ def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any])
         # What a function says of keywords that it does not know or misses; any other TypeError is a bug.
         if "keyword" not in str(error) and "required" not in str(error):
             raise
-        raise ValueError(f"agent: {name!r} does not take these settings: {error}") from error
+        raise UsageError(f"agent: {name!r} does not take these settings: {error}") from error
     except ImportError as error:
-        raise ValueError(f"agent: {error}") from error
+        raise UsageError(f"agent: {error}") from error
     return agent

@@ -10,6 +10,8 @@ import gymnasium as gym
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
+from fer_gym.errors import UsageError
+
 
 class FixedAgent:
     """An agent that learns nothing and is saved as its keywords.
@@ -62,5 +64,5 @@ def needed_length(env: gym.Env[Any, Any] | VecEnv, name: str) -> int:
     length = told_length(env, name)
     if length is None:
         task = "ImageSelect-v0" if name == "num_images" else "RegTune-v0"
-        raise ValueError(f"env: it does not tell its `{name}`; use {task}")
+        raise UsageError(f"env: it does not tell its `{name}`; use {task}")
     return length

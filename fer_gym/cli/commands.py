@@ -23,6 +23,7 @@ from fer_gym.benchmark.spec.suites import SUITES
 from fer_gym.benchmark.spec.tasks import TUNING_SEEDS, Suite
 from fer_gym.cli import data as cli_data
 from fer_gym.cli.data import errors
+from fer_gym.errors import UsageError
 from fer_gym.train import run as training
 
 app = typer.Typer(
@@ -54,7 +55,7 @@ def benchmark(
     """Compare agents: one record a trial, tables, and a report."""
     with errors():
         if suite not in SUITES and not suite.endswith(".toml"):
-            raise ValueError(f"suite: {suite!r} is unknown; use one of {', '.join(SUITES)}, or a file NAME.toml")
+            raise UsageError(f"suite: {suite!r} is unknown; use one of {', '.join(SUITES)}, or a file NAME.toml")
         chosen = SUITES[suite] if suite in SUITES else own_suite.read(Path(suite))
         if seeds is not None:
             chosen = dataclasses.replace(chosen, seeds=_seeds(seeds))
@@ -82,7 +83,7 @@ def reproduce(
     """Run a paper's table again, and print what it published beside what was measured."""
     with errors():
         if table not in papers.TABLES:
-            raise ValueError(f"table: {table!r} is unknown; use one of {', '.join(papers.TABLES)}")
+            raise UsageError(f"table: {table!r} is unknown; use one of {', '.join(papers.TABLES)}")
         suite = papers.TABLES[table].suite(scale)
         _run(
             suite,
@@ -99,7 +100,7 @@ def _launch(launcher: str, workers: int, gpus: float) -> Launcher:
     if launcher == "ray":
         return functools.partial(launchers.on_ray, gpus=gpus)
     if launcher != "local":
-        raise ValueError(f"launcher: {launcher!r} is unknown; use local or ray")
+        raise UsageError(f"launcher: {launcher!r} is unknown; use local or ray")
     return launchers.in_turn if workers == 1 else functools.partial(launchers.side_by_side, workers=workers)
 
 
@@ -109,7 +110,7 @@ def _seeds(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(seed) for seed in text.split(","))
     except ValueError as error:
-        raise ValueError(f"seeds: {text!r} is not allowed; use whole numbers such as 0,1,2, or 'tuning'") from error
+        raise UsageError(f"seeds: {text!r} is not allowed; use whole numbers such as 0,1,2, or 'tuning'") from error
 
 
 def _run(
@@ -180,7 +181,7 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
-            raise ValueError(f"{pair!r}: expected KEY=VALUE")
+            raise UsageError(f"{pair!r}: expected KEY=VALUE")
         try:
             settings[key] = ast.literal_eval(text)
         except (ValueError, SyntaxError):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fer_gym.data import fer2013, folder, synthetic
 from fer_gym.data import noise as noises
 from fer_gym.data.splits import Split, Splits
-from fer_gym.errors import DatasetError
+from fer_gym.errors import DatasetError, UsageError
 
 __all__ = ["DATASETS", "DatasetError", "Split", "Splits", "load"]
 
@@ -88,20 +88,20 @@ def _load_whole(
     called = repr(name) if isinstance(name, str) else "a Splits"
     for option in options:
         if option not in allowed:
-            raise ValueError(f"{called} has no option {option!r}; allowed: {', '.join(allowed) or 'none'}")
+            raise UsageError(f"{called} has no option {option!r}; allowed: {', '.join(allowed) or 'none'}")
     if root is not None and name not in ("fer2013", "folder"):
-        raise ValueError(f"root={str(root)!r}: {called} takes no root; leave it out")
+        raise UsageError(f"root={str(root)!r}: {called} takes no root; leave it out")
     if not (root is None or isinstance(root, (str, os.PathLike))):
-        raise ValueError(f"root={root!r}: allowed: the path of a file or folder")
+        raise UsageError(f"root={root!r}: allowed: the path of a file or folder")
     if isinstance(name, Splits):
         return name
     if doubts and name != "fer2013":
-        raise ValueError(f'noise="ferplus" needs FER+ votes, which only the data set "fer2013" has, not {called}')
+        raise UsageError(f'noise="ferplus" needs FER+ votes, which only the data set "fer2013" has, not {called}')
     if name == "synthetic":
         return synthetic.load(**{key: _whole(key, value, 0 if key == "seed" else 1) for key, value in options.items()})
     if name == "fer2013":
         if options and not doubts:
-            raise ValueError(
+            raise UsageError(
                 f'{", ".join(options)}: only read with noise="ferplus"; leave it out or ask for that noise'
             )
         return fer2013.load(root, doubts, options.get("ferplus"), options.get("row_order"))
@@ -115,14 +115,14 @@ def _whole(keyword: str, value: Any, least: int) -> int:
     except TypeError:
         number = -1
     if number < least:
-        raise ValueError(f"{keyword}={value!r}: allowed: whole numbers from {least}")
+        raise UsageError(f"{keyword}={value!r}: allowed: whole numbers from {least}")
     return number
 
 
 def _limited(split: Split, limit: int, classes: int, rng: np.random.Generator) -> Split:
     """At most `limit` images: the first of a stratified order, so that smaller sets nest in larger ones."""
     if limit < classes:
-        raise ValueError(f"limit={limit}: allowed: at least {classes}, one image for each class, or None for all")
+        raise UsageError(f"limit={limit}: allowed: at least {classes}, one image for each class, or None for all")
     if limit >= len(split):
         return split
     place = np.empty(len(split))

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fer_gym.data.splits import FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED, Split
+from fer_gym.errors import UsageError
 
 #: Fractions of full, half and none faces, as in the paper.
 FACES = (0.5, 0.25, 0.25)
@@ -44,7 +45,7 @@ def check(noise: Any) -> Noise | None:
     if kind == "faces":
         fractions = FACES if numbers is None else _numbers(noise, numbers)
         if len(fractions) != 3 or not math.isclose(sum(fractions), 1.0, abs_tol=1e-6):
-            raise ValueError(
+            raise UsageError(
                 f"noise={noise!r}: expected three fractions (full, half, none) that sum to 1, found "
                 f"{len(fractions)} that sum to {sum(fractions):g}; the paper's are {FACES}"
             )
@@ -52,23 +53,23 @@ def check(noise: Any) -> Noise | None:
     if kind in ("symmetric", "pair") and numbers is not None:
         rate = _numbers(noise, numbers)
         if len(rate) != 1:
-            raise ValueError(f"noise={noise!r}: {kind} takes one rate; allowed: {ALLOWED}")
+            raise UsageError(f"noise={noise!r}: {kind} takes one rate; allowed: {ALLOWED}")
         return kind, rate
     if kind == "ferplus" and numbers in (None, ()):
         return kind, ()
-    raise ValueError(f"noise={noise!r}: allowed: {ALLOWED}")
+    raise UsageError(f"noise={noise!r}: allowed: {ALLOWED}")
 
 
 def _pair(noise: Any) -> tuple[Any, Any]:
     if not isinstance(noise, Sequence) or len(noise) != 2:
-        raise ValueError(f"noise={noise!r}: allowed: {ALLOWED}")
+        raise UsageError(f"noise={noise!r}: allowed: {ALLOWED}")
     return noise[0], noise[1]
 
 
 def _numbers(noise: Any, numbers: Any) -> tuple[float, ...]:
     values = tuple(numbers) if isinstance(numbers, Sequence) and not isinstance(numbers, str) else (numbers,)
     if not all(isinstance(v, Real) and not isinstance(v, bool) and 0 <= float(v) <= 1 for v in values):
-        raise ValueError(f"noise={noise!r}: expected numbers in [0, 1]; allowed: {ALLOWED}")
+        raise UsageError(f"noise={noise!r}: expected numbers in [0, 1]; allowed: {ALLOWED}")
     return tuple(float(v) for v in values)
 
 
@@ -84,7 +85,7 @@ def parse(text: str) -> Noise | None:
     try:
         return check((kind, tuple(float(number) for number in numbers.split(","))) if colon else kind)
     except ValueError as error:
-        raise ValueError(
+        raise UsageError(
             f"noise {text!r}: allowed: none, faces, faces:FULL,HALF,NONE (which sum to 1), symmetric:RATE, "
             "pair:RATE (0 to 1) or ferplus"
         ) from error
@@ -116,7 +117,7 @@ def apply(split: Split, noise: Any, classes: int, rng: np.random.Generator) -> S
         return _faces(split, numbers, rng)
     if kind == "ferplus":
         if split.noise is None:
-            raise ValueError('noise="ferplus" needs FER+ votes, which only the data set "fer2013" has')
+            raise UsageError('noise="ferplus" needs FER+ votes, which only the data set "fer2013" has')
         return split
     return _flip(split, kind, numbers[0], classes, rng)
 
@@ -180,7 +181,7 @@ def _shares(total: int, fractions: tuple[float, ...]) -> list[int]:
 
 def _flip(split: Split, kind: str, rate: float, classes: int, rng: np.random.Generator) -> Split:
     if classes < 2:
-        raise ValueError(f"noise {kind!r} needs at least two classes")
+        raise UsageError(f"noise {kind!r} needs at least two classes")
     chosen = rng.permutation(len(split))[: round(rate * len(split))]
     shift = rng.integers(1, classes, size=len(chosen)) if kind == "symmetric" else 1
     labels = np.array(split.labels)

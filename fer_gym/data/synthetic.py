@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fer_gym.data import cache, face_drawing
 from fer_gym.data.face_drawing import ACTION_UNITS, SIDE, Activity
 from fer_gym.data.splits import Split, Splits
+from fer_gym.errors import UsageError
 
 #: To be raised whenever a change here or in `face_drawing` changes a pixel: cached pictures are then drawn anew.
 VERSION = 1
@@ -60,7 +61,7 @@ def load(*, seed: int = 0, train: int = 3500, val: int = 700, test: int = 700) -
     """
     for name, value, least in (("seed", seed, 0), ("train", train, 1), ("val", val, 1), ("test", test, 1)):
         if value < least:
-            raise ValueError(f"{name}: found {value}, expected an integer of at least {least}")
+            raise UsageError(f"{name}: found {value}, expected an integer of at least {least}")
     return Splits(
         train=_cached_split(seed, 0, train),
         val=_cached_split(seed, 1, val),

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from fer_gym import files
 from fer_gym.episodes import EpisodeLog
+from fer_gym.errors import UsageError
 
 #: Raised when a checkpoint's fields change.
 FORMAT = 2
@@ -103,10 +104,10 @@ def read(path: Path, arguments: dict[str, str]) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']!r}, expected {FORMAT}")
+            raise UsageError(f"format {content['format']!r}, expected {FORMAT}")
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"{path}: not a checkpoint of this version ({reason}); {remedy}") from error
+        raise UsageError(f"{path}: not a checkpoint of this version ({reason}); {remedy}") from error
     theirs: dict[str, str] = content["arguments"]
     names = dict.fromkeys([*theirs, *arguments])
     differences = [
@@ -115,7 +116,7 @@ def read(path: Path, arguments: dict[str, str]) -> dict[str, Any]:
         if theirs.get(name) != arguments.get(name)
     ]
     if differences:
-        raise ValueError(f"{path}: from other arguments ({'; '.join(differences)}); give the same, or {remedy}")
+        raise UsageError(f"{path}: from other arguments ({'; '.join(differences)}); give the same, or {remedy}")
     return {**content, "rows": _unpacked(content["rows"])}
 
 

@@ -15,6 +15,7 @@ from fer_gym.envs import RegTuneEnv
 from fer_gym.envs.image_select.run import Selection
 from fer_gym.envs.reg_tune.vector import RegTuneVectorEnv
 from fer_gym.episodes import EpisodeLog, VectorEpisodeLog, in_words
+from fer_gym.errors import UsageError
 from fer_gym.progress import progress
 from fer_gym.train import checkpoint
 
@@ -115,7 +116,7 @@ def _checkpoint(path: Path, arguments: Arguments, resume: bool) -> dict[str, Any
             print(f"no checkpoint in {path.parent}: starting from the beginning", flush=True)
         return None
     if not resume:
-        raise ValueError(
+        raise UsageError(
             f"{path.parent}: the checkpoint of an unfinished run; add --resume to go on with it, remove it to start "
             "anew, or choose another --out"
         )
@@ -133,7 +134,7 @@ def _make(arguments: Arguments, note: Callable[[dict[str, Any]], None]) -> tuple
             return log, log
         several = VectorEpisodeLog(gym.make_vec(arguments.env_id, num_envs=count, **arguments.env), note)
     except gym.error.UnregisteredEnv as error:
-        raise ValueError(f"environment {arguments.env_id!r} is unknown; use ImageSelect-v0 or RegTune-v0") from error
+        raise UsageError(f"environment {arguments.env_id!r} is unknown; use ImageSelect-v0 or RegTune-v0") from error
     return several, agents.adapted(several)
 
 
@@ -169,6 +170,6 @@ def _steps(base: Any, arguments: Arguments) -> int:
         return arguments.episodes * base.chunks
     if isinstance(base, RegTuneVectorEnv):
         return arguments.episodes * base.envs[0].chunks
-    raise ValueError(
+    raise UsageError(
         f"environment {arguments.env_id!r}: its episodes have no fixed length; use ImageSelect-v0 or RegTune-v0"
     )

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fer_gym.errors import UsageError
 from fer_gym.training.generators import DrawsNoise, standard_normal
 from fer_gym.training.networks import NETWORKS, NetworkFactory
 
@@ -51,7 +52,7 @@ class Site:
             ValueError: without batch norm, where only the activation itself would tell.
         """
         if isinstance(self.module, nn.ReLU):
-            raise ValueError("per_channel: True needs a network with batch norm; use False, a strength for each layer")
+            raise UsageError("per_channel: True needs a network with batch norm; use False, a strength for each layer")
         channels: int = self.module.num_features  # type: ignore[assignment]
         return channels
 
@@ -67,7 +68,7 @@ def sites(network: nn.Module) -> list[Site]:
         found = [Site(module) for module in network.modules() if isinstance(module, kinds)]
         if found:
             return found
-    raise ValueError("regularizers: 'feature_noise' finds no site in this network, neither batch norm nor an nn.ReLU")
+    raise UsageError("regularizers: 'feature_noise' finds no site in this network, neither batch norm nor an nn.ReLU")
 
 
 def _deviation(z: Tensor) -> Tensor:
@@ -179,7 +180,7 @@ def _without_dropout(network: str | NetworkFactory, *shape: int) -> nn.Module:
     if callable(network):
         return network(*shape)
     if network not in NETWORKS:
-        raise ValueError(f"network: {network!r} is unknown; use one of {', '.join(NETWORKS)}, or a factory")
+        raise UsageError(f"network: {network!r} is unknown; use one of {', '.join(NETWORKS)}, or a factory")
     return NETWORKS[network](*shape, dropout=0.0)  # type: ignore[call-arg]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fer_gym.errors import UsageError
 from fer_gym.training.generators import DrawsNoise, Dropout, global_generators_restored
 
 # Layers that may stand between a dense layer and its activation; in evaluation mode they do not change the width.
@@ -35,7 +36,7 @@ def check_logits(network: nn.Module, image_shape: tuple[int, int, int], classes:
     logits = _try(network, network, image_shape)
     if not isinstance(logits, Tensor) or logits.shape != (2, classes):
         found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"network: found logits {found} for two pictures, expected a tensor of shape (2, {classes})")
+        raise UsageError(f"network: found logits {found} for two pictures, expected a tensor of shape (2, {classes})")
 
 
 def probe(network: nn.Module, image_shape: tuple[int, int, int], classes: int) -> int:
@@ -53,7 +54,7 @@ def probe(network: nn.Module, image_shape: tuple[int, int, int], classes: int) -
     check_logits(network, image_shape, classes)
     features, logits_of_features = _try(network, extractor(network), image_shape)
     if not torch.allclose(_try(network, network, image_shape), logits_of_features, atol=1e-4, equal_nan=True):
-        raise ValueError("network: head(features(x)) differs from forward(x); rename one or make them agree")
+        raise UsageError("network: head(features(x)) differs from forward(x); rename one or make them agree")
     width: int = features.shape[1]
     return width
 
@@ -70,7 +71,7 @@ def _try(network: nn.Module, forward: Callable[[Tensor], Any], image_shape: tupl
         with torch.no_grad(), global_generators_restored(0):
             return forward(picture)
     except (RuntimeError, TypeError, IndexError) as error:
-        raise ValueError(f"network: it does not take pictures of shape {image_shape}: {error}") from error
+        raise UsageError(f"network: it does not take pictures of shape {image_shape}: {error}") from error
     finally:
         network.train(was_training)
 
@@ -114,7 +115,7 @@ def _from_first_dense(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
             handle.remove()
     dense = [position for position, (module, _, _) in enumerate(calls) if isinstance(module, nn.Linear)]
     if not dense:
-        raise ValueError("network: it has no nn.Linear, so no feature to observe; give it `features` and `head`")
+        raise UsageError("network: it has no nn.Linear, so no feature to observe; give it `features` and `head`")
     if len(dense) == 1:
         return calls[dense[0]][1].flatten(1), logits
     following = [call for call in calls[dense[0] + 1 : dense[1]] if not isinstance(call[0], _PASSED_OVER)]

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from fer_gym.errors import UsageError
+
 PRECISIONS = ("auto", "fp32", "bf16")
 # The CPU features that multiply bfloat16 in hardware (x86 and Arm); without them bf16 is slower than fp32.
 _BF16_FEATURES = {"amx_bf16", "avx512_bf16", "bf16"}
@@ -32,11 +34,11 @@ def resolve_device(device: str) -> torch.device:
     try:
         resolved = torch.device(device)
     except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device: {device!r} is not a device; use 'auto', 'cpu', 'cuda' or 'cuda:N'") from error
+        raise UsageError(f"device: {device!r} is not a device; use 'auto', 'cpu', 'cuda' or 'cuda:N'") from error
     if resolved.type not in ("cpu", "cuda"):
-        raise ValueError(f"device: {device!r} is not supported; use 'auto', 'cpu', 'cuda' or 'cuda:N'")
+        raise UsageError(f"device: {device!r} is not supported; use 'auto', 'cpu', 'cuda' or 'cuda:N'")
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device: there is no {device!r} here ({torch.cuda.device_count()} CUDA devices)")
+        raise UsageError(f"device: there is no {device!r} here ({torch.cuda.device_count()} CUDA devices)")
     return resolved
 
 
@@ -47,7 +49,7 @@ def uses_bf16(precision: str, device: torch.device) -> bool:
         ValueError: if `precision` is not one of `PRECISIONS`.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f"precision: {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
+        raise UsageError(f"precision: {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
@@ -121,7 +123,7 @@ def out_of_memory_explained(batch_size: int, device: torch.device) -> Iterator[N
     except (torch.cuda.OutOfMemoryError, RuntimeError) as error:
         if not (isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)):
             raise
-        raise ValueError(
+        raise UsageError(
             f"batch_size: {batch_size} is too large for the memory of {device}; lower it, or `limit`, or take a "
             "smaller network"
         ) from error

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from fer_gym.errors import UsageError
 from fer_gym.training.generators import Dropout
 from fer_gym.training.onednn import OneDnnStack
 
@@ -67,7 +68,7 @@ class _DenseCnn(nn.Module):
         pools = widths.count("pool")
         side = image_size // 2**pools
         if side == 0:
-            raise ValueError(f"network: {pools} max-pools need images of at least {2**pools} pixels, not {image_size}")
+            raise UsageError(f"network: {pools} max-pools need images of at least {2**pools} pixels, not {image_size}")
         last_width = [width for width in widths if not isinstance(width, str)][-1]
         self.convolutions = _convolutions(channels, widths)
         self.dense = nn.Sequential(
@@ -145,7 +146,7 @@ class Vgg19(nn.Module):
     def __init__(self, channels: int, classes: int, image_size: int, dropout: float = 0.5) -> None:
         super().__init__()
         if image_size < 32:
-            raise ValueError(f"network: vgg19 needs images of at least 32 pixels, not {image_size}")
+            raise UsageError(f"network: vgg19 needs images of at least 32 pixels, not {image_size}")
         widths: list[int | str] = []
         for repeats, width in ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)):
             widths += [*[width] * repeats, "pool"]
@@ -217,11 +218,11 @@ class ResNet34(nn.Module):
     def __init__(self, channels: int, classes: int, image_size: int, dropout: float = 0.0, stem: str = "auto") -> None:
         super().__init__()
         if stem not in ("auto", "small", "imagenet"):
-            raise ValueError(f"stem: {stem!r} is unknown; use 'auto', 'small' or 'imagenet'")
+            raise UsageError(f"stem: {stem!r} is unknown; use 'auto', 'small' or 'imagenet'")
         small = stem == "small" or (stem == "auto" and image_size <= 64)
         least = 8 if small else 32  # one pixel is left
         if image_size < least:
-            raise ValueError(f"network: resnet34 needs images of at least {least} pixels, not {image_size}")
+            raise UsageError(f"network: resnet34 needs images of at least {least} pixels, not {image_size}")
         kernel, stride = (3, 1) if small else (7, 2)
         self.stem = nn.Sequential(
             nn.Conv2d(channels, 64, kernel, stride, padding=kernel // 2, bias=False),

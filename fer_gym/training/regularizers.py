@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fer_gym.errors import UsageError
 from fer_gym.training import feature_noise
 from fer_gym.training.generators import Dropout, standard_normal
 
@@ -90,7 +91,7 @@ class DropRate(Regularizer):
         """Set the rate of the network's dropout layers to the strength."""
         layers = [module for module in network.modules() if isinstance(module, Dropout)]
         if not layers:
-            raise ValueError("regularizers: 'dropout' finds no dropout layer in this network; give it an nn.Dropout")
+            raise UsageError("regularizers: 'dropout' finds no dropout layer in this network; give it an nn.Dropout")
         for layer in layers:
             layer.rate = self.strength
 
@@ -209,7 +210,7 @@ class Strengths:
 
     def __init__(self, bounds: Mapping[str | Regularizer, tuple[float, float]]) -> None:
         if not isinstance(bounds, Mapping) or not bounds:
-            raise ValueError(
+            raise UsageError(
                 f"regularizers: {bounds!r} is not allowed; use a mapping such as {{'dropout': (0.0, 0.8)}}"
             )
         for key, pair in bounds.items():
@@ -217,7 +218,7 @@ class Strengths:
         self._bounds = dict(bounds)
         self.names = [key if isinstance(key, str) else key.name for key in bounds]
         if len(set(self.names)) < len(self.names):
-            raise ValueError(f"regularizers: {self.names} names one twice; give each a name of its own")
+            raise UsageError(f"regularizers: {self.names} names one twice; give each a name of its own")
         self.low, self.high = np.array(list(bounds.values()), np.float32).T
 
     def build(self, device: torch.device, pixel_scale: Tensor) -> tuple[list[Regularizer], Tensor]:
@@ -249,16 +250,16 @@ def _named(name: str, pixel_scale: Tensor) -> Regularizer:
 
 def _check(key: object, pair: object) -> None:
     if isinstance(key, str) and key not in REGULARIZERS:
-        raise ValueError(
+        raise UsageError(
             f"regularizers: {key!r} is unknown; use {', '.join(REGULARIZERS)}, or a fer_gym.training.Regularizer"
         )
     if not isinstance(key, str | Regularizer):
-        raise ValueError(f"regularizers: {key!r} is neither a name nor a fer_gym.training.Regularizer")
+        raise UsageError(f"regularizers: {key!r} is neither a name nor a fer_gym.training.Regularizer")
     name, is_rate = (key, REGULARIZERS[key].is_rate) if isinstance(key, str) else (key.name, key.is_rate)
     try:
         low, high = (np.float32(bound) for bound in pair)  # type: ignore[attr-defined]
     except (TypeError, ValueError) as error:
-        raise ValueError(f"regularizers: the bounds of {name!r} are {pair!r}; use two numbers (a, b)") from error
+        raise UsageError(f"regularizers: the bounds of {name!r} are {pair!r}; use two numbers (a, b)") from error
     if not 0 <= low < high < math.inf or (is_rate and high >= 1):
         rule = "0 <= a < b < 1" if is_rate else "0 <= a < b"
-        raise ValueError(f"regularizers: the bounds of {name!r} are {pair!r}; use {rule}")
+        raise UsageError(f"regularizers: the bounds of {name!r} are {pair!r}; use {rule}")

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from fer_gym.data.splits import Splits
+from fer_gym.errors import UsageError
 from fer_gym.training import features, hardware
 from fer_gym.training.generators import global_generators_restored
 from fer_gym.training.networks import NETWORKS, NetworkFactory
@@ -42,19 +43,19 @@ class TrainerSettings:
     def __post_init__(self) -> None:
         """Check what can be checked without touching a device."""
         if not callable(self.network) and not (isinstance(self.network, str) and self.network in NETWORKS):
-            raise ValueError(
+            raise UsageError(
                 f"network: {self.network!r} is unknown; use one of {', '.join(NETWORKS)}, or a factory "
                 "f(channels, classes, image_size) -> nn.Module"
             )
         whole = isinstance(self.batch_size, int | np.integer) and not isinstance(self.batch_size, bool)
         if not whole or self.batch_size < 1:
-            raise ValueError(f"batch_size: {self.batch_size!r} is not allowed; use a whole number of at least 1")
+            raise UsageError(f"batch_size: {self.batch_size!r} is not allowed; use a whole number of at least 1")
         if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer: {self.optimizer!r} is unknown; use one of {', '.join(OPTIMIZERS)}")
+            raise UsageError(f"optimizer: {self.optimizer!r} is unknown; use one of {', '.join(OPTIMIZERS)}")
         if not (isinstance(self.learning_rate, int | float | np.number) and 0 < self.learning_rate < math.inf):
-            raise ValueError(f"learning_rate: {self.learning_rate!r} is not allowed; use a positive number")
+            raise UsageError(f"learning_rate: {self.learning_rate!r} is not allowed; use a positive number")
         if self.precision not in hardware.PRECISIONS:
-            raise ValueError(f"precision: {self.precision!r} is unknown; use one of {', '.join(hardware.PRECISIONS)}")
+            raise UsageError(f"precision: {self.precision!r} is unknown; use one of {', '.join(hardware.PRECISIONS)}")
 
     @property
     def factory(self) -> NetworkFactory:
@@ -85,12 +86,12 @@ def build_network(factory: NetworkFactory, splits: Splits, seed: int) -> nn.Modu
     """
     channels, height, width = splits.image_shape
     if height != width:
-        raise ValueError(f"dataset: images of {height}x{width}; the networks take square ones, so resize them")
+        raise UsageError(f"dataset: images of {height}x{width}; the networks take square ones, so resize them")
     with global_generators_restored(seed):
         try:
             network = factory(channels, len(splits.classes), height)
         except TypeError as error:
-            raise ValueError(f"network: the factory f(channels, classes, image_size) failed: {error}") from error
+            raise UsageError(f"network: the factory f(channels, classes, image_size) failed: {error}") from error
     if not isinstance(network, nn.Module):
-        raise ValueError(f"network: the factory returned {type(network).__name__}, expected an nn.Module")
+        raise UsageError(f"network: the factory returned {type(network).__name__}, expected an nn.Module")
     return network

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fer_gym.data.splits import Splits
+from fer_gym.errors import UsageError
 from fer_gym.training import features, hardware, onednn, optimizers
 from fer_gym.training.generators import Dropout, draw_noise_from, global_generators_restored
 from fer_gym.training.images import Images, is_on, mean_and_std
@@ -147,7 +148,7 @@ class Trainer:
     def _take(self, network: nn.Module) -> None:
         """Train this network from now on: its optimiser, its generator, its regularisers."""
         if network is getattr(self, "network", None):
-            raise ValueError("network: the factory returned the same module twice; let it build a new one each time")
+            raise UsageError("network: the factory returned the same module twice; let it build a new one each time")
         self.network = network.to(self.device)
         onednn.lay_out(self.network, cpu_bf16=self.bf16 and self.device.type == "cpu")
         draw_noise_from(self.network, self._noise_generator)

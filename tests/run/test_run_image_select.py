@@ -114,7 +114,7 @@ def test_a_ranking_is_measured_by_its_scores():
 
 
 def test_an_agent_that_says_nothing_is_measured_by_what_it_retained():
-    result, _ = _run("test_selection:FirstThird")
+    result, _ = _run("test_run_image_select:FirstThird")
     assert "image_score" not in result["selection"]
     assert result["selection"]["keep_probability"] == result["selection"]["retained"]
     assert result["scores"]["keep_ratio_by_class"] == {"a": 1.0, "b": 0.0, "c": 0.0}

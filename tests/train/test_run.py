@@ -164,7 +164,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(agent, env, stops, stop, final_s
 
 KILLED_WHILE_WRITING = """
 import os, signal, sys, torch
-from fer_gym.cli import main
+from fer_gym.cli.main import main
 from fer_gym.envs.image_select import run as selection
 
 sys.path.append(sys.argv.pop(1))

@@ -6,6 +6,8 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.type_aliases import MaybeCallback
 
+from fer_gym.errors import UsageError
+
 
 class SampleCredits(BaseCallback):
     """Pays step i of a walk its `info["sample_credits"][i]` instead of the environment's reward.
@@ -30,13 +32,13 @@ class SampleCredits(BaseCallback):
     def _on_training_start(self) -> None:
         model = self.model
         if not isinstance(getattr(model, "rollout_buffer", None), RolloutBuffer):
-            raise ValueError(
+            raise UsageError(
                 f"SampleCredits: {type(model).__name__} has no rollout buffer; use an on-policy algorithm such as "
                 "Reinforce, PPO or A2C"
             )
         for name in ("gamma", "gae_lambda"):
             if getattr(model, name) != 0.0:
-                raise ValueError(f"SampleCredits: {name} is {getattr(model, name)}; a credit is learnt from with 0.0")
+                raise UsageError(f"SampleCredits: {name} is {getattr(model, name)}; a credit is learnt from with 0.0")
 
     def _on_step(self) -> bool:
         for environment, info in enumerate(self.locals["infos"]):
@@ -46,7 +48,7 @@ class SampleCredits(BaseCallback):
             buffer: RolloutBuffer = self.locals["rollout_buffer"]
             start = buffer.pos - len(credits) + 1
             if start < 0:
-                raise ValueError(
+                raise UsageError(
                     f"SampleCredits: an episode of {len(credits)} steps began before this rollout of n_steps = "
                     f"{buffer.buffer_size}; set n_steps to a whole number of episodes"
                 )

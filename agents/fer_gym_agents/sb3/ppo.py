@@ -10,6 +10,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
+from fer_gym.errors import UsageError
 from fer_gym_agents.base import told_length
 from fer_gym_agents.sb3.credit_algorithms import WalkerPPO, minibatch, walk_settings
 from fer_gym_agents.sb3.policies import Blind, BoxPolicy, Symlog
@@ -91,14 +92,14 @@ def _with_defaults(
 ) -> dict[str, Any]:
     """The keywords of PPO: `settings`, and the defaults of this module for what they leave open."""
     if isinstance(env.action_space, spaces.Box) and not env.action_space.is_bounded():
-        raise ValueError(f"env: its actions are {env.action_space}; use a Box with finite bounds")
+        raise UsageError(f"env: its actions are {env.action_space}; use a Box with finite bounds")
     if settings.get("use_sde"):
-        raise ValueError("use_sde: True is not allowed; the policy scales a Gaussian of its own to the actions' box")
+        raise UsageError("use_sde: True is not allowed; the policy scales a Gaussian of its own to the actions' box")
     n_steps = settings.get("n_steps")
     if n_steps is None:
         chunks = told_length(env, "chunks")
         if chunks is None:
-            raise ValueError("n_steps: the environment does not tell its `chunks`; give the steps of a rollout")
+            raise UsageError("n_steps: the environment does not tell its `chunks`; give the steps of a rollout")
         n_steps = 2 * chunks
     return {
         "policy": policy,

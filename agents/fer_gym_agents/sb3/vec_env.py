@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
+from fer_gym.errors import UsageError
+
 
 class GymnasiumVecEnv(VecEnv):
     """Lets Stable-Baselines3 learn in a Gymnasium vector environment, which it refuses as it is.
@@ -39,7 +41,7 @@ class GymnasiumVecEnv(VecEnv):
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         if env.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP:
-            raise ValueError("env: autoreset_mode 'SameStep' is not allowed; use 'NextStep', which is the default")
+            raise UsageError("env: autoreset_mode 'SameStep' is not allowed; use 'NextStep', which is the default")
         self.env = DictInfoToList(env)
         self._base: Any = env.unwrapped
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
@@ -48,7 +50,7 @@ class GymnasiumVecEnv(VecEnv):
         """Reset all of them, with the seed and the options that were set; returns observations (K, ...)."""
         options = self._options[0]
         if any(other != options for other in self._options):
-            raise ValueError("set_options: all environments take the same options; give one dictionary")
+            raise UsageError("set_options: all environments take the same options; give one dictionary")
         observations: NDArray[Any]
         observations, self.reset_infos = self.env.reset(seed=self._seeds[0], options=options or None)
         self._reset_seeds()
@@ -103,7 +105,7 @@ class GymnasiumVecEnv(VecEnv):
 
     def _all(self, indices: VecEnvIndices) -> None:
         if list(self._get_indices(indices)) != list(range(self.num_envs)):
-            raise ValueError(
+            raise UsageError(
                 f"indices: {indices!r} is not allowed; use None: what is done, is done to all environments"
             )
 

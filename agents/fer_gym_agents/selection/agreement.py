@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from fer_gym.checks import check_count
+from fer_gym.errors import UsageError
 from fer_gym.training.generators import global_generators_restored
 from fer_gym_agents.base import batch_shape
 from fer_gym_agents.selection.reinforce import SelectorPolicy
@@ -60,9 +61,9 @@ class Agreement:
         self.env = env
         self.base = image_select(env)
         if not 0.0 < threshold < 1.0:
-            raise ValueError(f"threshold: {threshold!r} is not allowed; use a probability between 0 and 1")
+            raise UsageError(f"threshold: {threshold!r} is not allowed; use a probability between 0 and 1")
         if not learning_rate > 0.0:
-            raise ValueError(f"learning_rate: {learning_rate!r} is not allowed; use a positive number")
+            raise UsageError(f"learning_rate: {learning_rate!r} is not allowed; use a positive number")
         check_count("n_epochs", n_epochs, least=1)
         check_count("batch_size", batch_size, least=1)
         self.seed = seed
@@ -95,7 +96,7 @@ class Agreement:
         images = self.base.num_images
         episodes = total_timesteps // images
         if not episodes:
-            raise ValueError(
+            raise UsageError(
                 f"total_timesteps: {total_timesteps} is less than an episode of {images:,} images; give more"
             )
         self.env.reset(seed=self.seed)

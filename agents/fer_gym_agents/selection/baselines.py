@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_gym.data.splits import HALF_FACE, UNTOUCHED
+from fer_gym.errors import UsageError
 from fer_gym_agents.base import FixedAgent, batch_shape
 from fer_gym_agents.selection.scored import ScoredSelection
 from fer_gym_agents.selection.selection_env import true_noise
@@ -28,7 +29,7 @@ class RandomKeep(FixedAgent):
 
     def __init__(self, env: gym.Env[Any, Any], keep_ratio: float = 0.5, seed: int | None = None) -> None:
         if not 0.0 <= keep_ratio <= 1.0:
-            raise ValueError(f"keep_ratio: {keep_ratio!r} is not allowed; use a probability in [0, 1]")
+            raise UsageError(f"keep_ratio: {keep_ratio!r} is not allowed; use a probability in [0, 1]")
         super().__init__(env, {"keep_ratio": keep_ratio, "seed": seed})
         self.keep_ratio = keep_ratio
         self._rng = np.random.default_rng(seed)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_gym.checks import check_count
+from fer_gym.errors import UsageError
 from fer_gym_agents.selection.counted import CountedTrainer
 from fer_gym_agents.selection.scored import ScoredSelection
 
@@ -66,7 +67,7 @@ class _ByProbability(ScoredSelection):
         images = self.base.num_images
         check_count("folds", folds, least=0)
         if not (folds == 0 or 2 <= folds <= images):
-            raise ValueError(
+            raise UsageError(
                 f"folds: {folds!r} is not allowed; use 2 to {images:,}, the training images, or 0 for none"
             )
         check_count("epochs", epochs, least=1)

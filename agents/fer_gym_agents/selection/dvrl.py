@@ -8,6 +8,7 @@ import torch
 from stable_baselines3.common.type_aliases import GymEnv
 from torch import nn
 
+from fer_gym.errors import UsageError
 from fer_gym_agents.selection.reinforce import Reinforce
 
 
@@ -45,11 +46,11 @@ class Dvrl(Reinforce):
     ) -> None:
         low, high = keep_rates
         if not 0.0 <= low < high <= 1.0:
-            raise ValueError(f"keep_rates: {keep_rates!r} is not allowed; use 0 <= low < high <= 1")
+            raise UsageError(f"keep_rates: {keep_rates!r} is not allowed; use 0 <= low < high <= 1")
         if not penalty >= 0.0:
-            raise ValueError(f"penalty: {penalty!r} is not allowed; use a number of at least 0")
+            raise UsageError(f"penalty: {penalty!r} is not allowed; use a number of at least 0")
         if window < 1:
-            raise ValueError(f"window: {window!r} is not allowed; use at least 1 episode")
+            raise UsageError(f"window: {window!r} is not allowed; use at least 1 episode")
         self.keep_rates = keep_rates
         self.penalty = penalty
         self.window = window

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_gym.checks import check_count
+from fer_gym.errors import UsageError
 from fer_gym_agents.selection.counted import CountedTrainer
 from fer_gym_agents.selection.scored import ScoredSelection
 
@@ -57,7 +58,7 @@ class AreaUnderMargin(ScoredSelection):
         super().__init__(env, seed, keep_ratio, epochs=epochs)
         check_count("epochs", epochs, least=1)
         if len(self.base.splits.classes) < 2:
-            raise ValueError("env: its images are of one class; a margin needs two")
+            raise UsageError("env: its images are of one class; a margin needs two")
         self.epochs = epochs
 
     def score(self) -> NDArray[np.floating]:

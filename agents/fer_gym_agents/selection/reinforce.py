@@ -19,6 +19,7 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, PyTorch
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
+from fer_gym.errors import UsageError
 from fer_gym_agents.base import told_length
 from fer_gym_agents.sb3.credit import with_credits
 
@@ -124,7 +125,7 @@ class SelectorPolicy(BasePolicy):
 
 def _check_actions(space: spaces.Space[Any]) -> None:
     if not isinstance(space, spaces.Discrete) or (space.n, space.start) != (2, 0):
-        raise ValueError(f"env: its actions are {space}; Reinforce needs Discrete(2): remove or retain")
+        raise UsageError(f"env: its actions are {space}; Reinforce needs Discrete(2): remove or retain")
 
 
 def _log_probability(logits: Tensor, actions: Tensor) -> Tensor:
@@ -213,9 +214,9 @@ class Reinforce(OnPolicyAlgorithm):
         _init_setup_model: bool = True,
     ) -> None:
         if credit not in ("sample", "episode"):
-            raise ValueError(f"credit: {credit!r} is unknown; use 'sample' or 'episode'")
+            raise UsageError(f"credit: {credit!r} is unknown; use 'sample' or 'episode'")
         if gradient not in ("natural", "vanilla"):
-            raise ValueError(f"gradient: {gradient!r} is unknown; use 'natural' or 'vanilla'")
+            raise UsageError(f"gradient: {gradient!r} is unknown; use 'natural' or 'vanilla'")
         if not isinstance(env, str | None):
             _check_actions(env.action_space)  # Stable-Baselines3 would say it with an assertion
         self.credit = credit
@@ -253,12 +254,12 @@ class Reinforce(OnPolicyAlgorithm):
         length = None if self.env is None else told_length(self.env, "num_images")
         if length is not None:
             if self._n_steps_given not in (None, length):
-                raise ValueError(
+                raise UsageError(
                     f"n_steps: {self._n_steps_given} is not allowed; use None or {length}, the whole episode"
                 )
             self.n_steps = length
         if self.n_steps < 1:
-            raise ValueError("n_steps: the environment has no num_images; give the steps of a rollout, at least 1")
+            raise UsageError("n_steps: the environment has no num_images; give the steps of a rollout, at least 1")
         super()._setup_model()
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_gym.data.splits import UNTOUCHED
+from fer_gym.errors import UsageError
 from fer_gym_agents.base import FixedAgent, batch_shape
 from fer_gym_agents.selection.counted import no_cost
 from fer_gym_agents.selection.selection_env import image_select, true_noise
@@ -48,7 +49,7 @@ class ScoredSelection(FixedAgent, ABC):
         allowed = keep_ratio in self._words if isinstance(keep_ratio, str) else 0.0 <= keep_ratio <= 1.0
         if not allowed:
             words = " or ".join(repr(word) for word in self._words)
-            raise ValueError(f"keep_ratio: {keep_ratio!r} is not allowed; use a share in [0, 1], or {words}")
+            raise UsageError(f"keep_ratio: {keep_ratio!r} is not allowed; use a share in [0, 1], or {words}")
         self.base = image_select(env)
         if keep_ratio == "clean":
             true_noise(self.base, "keep_ratio='clean'")
@@ -95,10 +96,10 @@ class ScoredSelection(FixedAgent, ABC):
             gymnasium.error.ResetNeeded: if there is no current image.
         """
         if self.retained is None:
-            raise ValueError(f"{type(self).__name__} has scored no image yet: call learn()")
+            raise UsageError(f"{type(self).__name__} has scored no image yet: call learn()")
         batch = batch_shape(self.env, observation)
         if batch not in ((), (1,)):
-            raise ValueError(
+            raise UsageError(
                 f"observation: a batch of {batch[0]}; {type(self).__name__} decides on the current image of one "
                 "environment, so give one observation at a time"
             )
@@ -123,7 +124,7 @@ class ScoredSelection(FixedAgent, ABC):
         learnt = saved["learnt"]
         if learnt is not None:
             if len(learnt["image_scores"]) != agent.base.num_images:
-                raise ValueError(
+                raise UsageError(
                     f"{path}: scores of {len(learnt['image_scores']):,} images, the environment has "
                     f"{agent.base.num_images:,}; load it for the data it was made with"
                 )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_gym.envs import ImageSelectEnv
+from fer_gym.errors import UsageError
 
 
 def image_select(env: gym.Env[Any, Any]) -> ImageSelectEnv:
@@ -19,7 +20,7 @@ def image_select(env: gym.Env[Any, Any]) -> ImageSelectEnv:
     """
     base = getattr(env, "unwrapped", env)
     if not isinstance(base, ImageSelectEnv):
-        raise ValueError(f"env: {type(base).__name__} is no ImageSelect-v0, whose images this agent scores")
+        raise UsageError(f"env: {type(base).__name__} is no ImageSelect-v0, whose images this agent scores")
     return base
 
 
@@ -31,7 +32,7 @@ def true_noise(base: ImageSelectEnv, asked_by: str) -> NDArray[np.int8]:
     """
     noise: NDArray[np.int8] | None = base.splits.train.noise
     if noise is None:
-        raise ValueError(f"{asked_by} needs the truth about the noise, which this data set does not know; set noise=")
+        raise UsageError(f"{asked_by} needs the truth about the noise, which this data set does not know; set noise=")
     return noise
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fer_gym.envs import RegTuneEnv
+from fer_gym.errors import UsageError
 from fer_gym_agents.tuning.search import Search
 
 
@@ -28,7 +29,7 @@ class _Branching(Search):
         self._keywords |= keywords
         base = env.unwrapped
         if not isinstance(base, RegTuneEnv):
-            raise ValueError(f"env: {type(base).__name__} is no RegTune-v0, whose children this agent branches")
+            raise UsageError(f"env: {type(base).__name__} is no RegTune-v0, whose children this agent branches")
         self.base = base
 
     def _reset(self) -> None:
@@ -70,7 +71,7 @@ class Greedy(_Branching):
     ) -> None:
         super().__init__(env, seed, score, schedule, {"strengths": list(strengths)})
         if not strengths or min(strengths) < 0 or max(strengths) > 1:
-            raise ValueError(f"strengths: {strengths!r} is not allowed; use at least one share of the box, in [0, 1]")
+            raise UsageError(f"strengths: {strengths!r} is not allowed; use at least one share of the box, in [0, 1]")
         width = self._box.high - self._box.low
         self.grid = [(self._box.low + share * width).astype(self._box.dtype) for share in strengths]
 
@@ -146,7 +147,7 @@ class PopulationBasedTraining(_Branching):
         super().__init__(env, seed, score, schedule, {"population": population, "interval": interval})
         for name, number, least in (("population", population, 4), ("interval", interval, 1)):
             if number < least:
-                raise ValueError(f"{name}: {number!r} is not allowed; use a whole number of at least {least}")
+                raise UsageError(f"{name}: {number!r} is not allowed; use a whole number of at least {least}")
         self.population = population
         self.interval = interval
 

@@ -17,6 +17,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import ArrayLike, NDArray
 
+from fer_gym.errors import UsageError
 from fer_gym_agents.base import FixedAgent, batch_shape, told_length
 
 
@@ -158,14 +159,14 @@ class Replay(Schedule):
         try:
             actions = np.array(rows, dtype=box.dtype)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"schedule: it is no array of numbers ({error})") from error
+            raise UsageError(f"schedule: it is no array of numbers ({error})") from error
         if actions.ndim != 1 + len(box.shape) or actions.shape[1:] != box.shape:
-            raise ValueError(f"schedule: its shape is {actions.shape}, expected (steps, *{box.shape})")
+            raise UsageError(f"schedule: its shape is {actions.shape}, expected (steps, *{box.shape})")
         if len(actions) < chunks:
-            raise ValueError(f"schedule: it has {len(actions)} steps, the episode {chunks}")
+            raise UsageError(f"schedule: it has {len(actions)} steps, the episode {chunks}")
         for step, action in enumerate(actions):
             if not box.contains(action):
-                raise ValueError(f"schedule: step {step}, {action.tolist()}, lies outside {_bounds(box)}")
+                raise UsageError(f"schedule: step {step}, {action.tolist()}, lies outside {_bounds(box)}")
         super().__init__(env, {"schedule": actions.tolist(), "chunks": chunks}, actions)
 
 
@@ -205,7 +206,7 @@ def bounded_box(env: gym.Env[Any, Any]) -> Box:
     """
     box = env.action_space
     if not (isinstance(box, Box) and np.issubdtype(box.dtype, np.floating) and box.is_bounded()):
-        raise ValueError(f"env: its actions are {box}; a schedule needs a Box of real numbers with finite bounds")
+        raise UsageError(f"env: its actions are {box}; a schedule needs a Box of real numbers with finite bounds")
     return box
 
 
@@ -223,11 +224,11 @@ def action_in(name: str, value: ArrayLike, box: Box) -> NDArray[Any]:
     try:
         action = np.array(value, dtype=box.dtype)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: {value!r} is not allowed; {allowed}") from error
+        raise UsageError(f"{name}: {value!r} is not allowed; {allowed}") from error
     if action.ndim == 0:
         action = np.full(box.shape, action)
     if not box.contains(action):
-        raise ValueError(f"{name}: {value!r} is not allowed; {allowed}")
+        raise UsageError(f"{name}: {value!r} is not allowed; {allowed}")
     return action
 
 
@@ -240,9 +241,9 @@ def episode_length(env: gym.Env[Any, Any], chunks: int | None) -> int:
     if chunks is None:
         chunks = told_length(env, "chunks")
         if chunks is None:
-            raise ValueError("chunks: the environment does not tell its own; give the steps of an episode")
+            raise UsageError("chunks: the environment does not tell its own; give the steps of an episode")
     if isinstance(chunks, bool) or not isinstance(chunks, int | np.integer) or chunks < 1:
-        raise ValueError(f"chunks: {chunks!r} is not allowed; use a whole number of at least 1")
+        raise UsageError(f"chunks: {chunks!r} is not allowed; use a whole number of at least 1")
     return int(chunks)
 
 
@@ -251,7 +252,7 @@ def _recorded(path: str | Path) -> Any:
     try:
         record = json.loads(Path(path).read_text())
     except (OSError, ValueError) as error:
-        raise ValueError(f"schedule: {path} cannot be read as JSON ({error})") from error
+        raise UsageError(f"schedule: {path} cannot be read as JSON ({error})") from error
     if not isinstance(record, dict) or "schedule" not in record:
-        raise ValueError(f'schedule: {path} has no key "schedule"')
+        raise UsageError(f'schedule: {path} has no key "schedule"')
     return record["schedule"]

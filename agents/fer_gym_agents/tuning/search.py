@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fer_gym.errors import UsageError
 from fer_gym_agents.tuning.schedules import Schedule, action_in, bounded_box, episode_length
 
 
@@ -54,7 +55,7 @@ class Search(Schedule, ABC):
         """Try what `total_timesteps` steps of training pay for, and settle for the best."""
         tries, cost = total_timesteps // self._cost, self._cost
         if not tries:
-            raise ValueError(f"total_timesteps: {total_timesteps} is less than one try, {cost} steps; give more")
+            raise UsageError(f"total_timesteps: {total_timesteps} is less than one try, {cost} steps; give more")
         self.scores = []
         self._try_all(tries)
         self._keywords["schedule"] = self.schedule.tolist()
@@ -122,7 +123,7 @@ class BestStatic(Search):
         if strengths is None:
             strengths = [(box.low + share * (box.high - box.low)).tolist() for share in np.linspace(0, 1, 7)[1:]]
         if not len(strengths):
-            raise ValueError("strengths: the grid is empty; give at least one action")
+            raise UsageError("strengths: the grid is empty; give at least one action")
         self.candidates = [action_in("strengths", strength, box)[None] for strength in strengths]
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 from fer_gym.benchmark.records import store as records
 from fer_gym.benchmark.records.store import Record
 from fer_gym.benchmark.spec.suites import SUITES
+from fer_gym.errors import UsageError
 
 
 def value(holder: Any, *keys: str) -> float | None:
@@ -111,11 +112,11 @@ def read(folder: Path) -> Results:
     found, skipped = _found(folder)
     if not found:
         reason = f"none of its {len(skipped)} files is one: {skipped[0]}" if skipped else "nothing is there"
-        raise ValueError(f"{folder / 'records'}: no records ({reason}); fer-gym benchmark --out {folder} writes them")
+        raise UsageError(f"{folder / 'records'}: no records ({reason}); fer-gym benchmark --out {folder} writes them")
     suites = list(dict.fromkeys(record["suite"] for record in found))
     if len(suites) > 1:
         names = ", ".join(map(repr, suites))
-        raise ValueError(f"{folder / 'records'}: records of several suites ({names}); give each a folder of its own")
+        raise UsageError(f"{folder / 'records'}: records of several suites ({names}); give each a folder of its own")
     return _arranged(found, skipped)
 
 
@@ -128,7 +129,7 @@ def refuse_others(folder: Path, suite: str) -> None:
     for record in _found(folder)[0]:
         if record["suite"] != suite:
             path = records.path_of(folder, record["task"], record["arm"], record["seed"])
-            raise ValueError(f"{path}: a record of suite {record['suite']!r}, not {suite!r}; use another --out")
+            raise UsageError(f"{path}: a record of suite {record['suite']!r}, not {suite!r}; use another --out")
 
 
 def _found(folder: Path) -> tuple[list[Record], list[str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_gym import files
+from fer_gym.errors import UsageError
 
 #: Raised when a record's fields change; records of another version are not mixed with these.
 FORMAT = 1
@@ -25,11 +26,11 @@ _FIELDS = {
 }
 
 
-class OtherFormatError(ValueError):
+class OtherFormatError(UsageError):
     """A record, but one that another version of the package wrote."""
 
 
-class NotARecordError(ValueError):
+class NotARecordError(UsageError):
     """A file in a record's place that is none: half written, or somebody else's."""
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from fer_gym.benchmark.records.store import Record
 from fer_gym.data import Splits
 from fer_gym.data.splits import NOISE_NAMES
+from fer_gym.errors import UsageError
 
 _FACES = 14
 _LARGEST_SIDE = 96
@@ -63,7 +64,7 @@ def at_either_end(record: Record, name: str, scores: NDArray[np.float64], splits
     train = splits.train
     index = np.array(record["selection"]["sample_index"])
     if len(index) != len(train) or index.max() >= len(train):
-        raise ValueError(f"the record has {len(index):,} images, the data {len(train):,}")
+        raise UsageError(f"the record has {len(index):,} images, the data {len(train):,}")
     order = np.argsort(-scores, kind="stable")
 
     def face(place: int) -> Face:

@@ -14,6 +14,7 @@ from fer_gym.benchmark.records.results import TaskResults
 from fer_gym.benchmark.records.store import Record
 from fer_gym.benchmark.report.faces import Face, Faces
 from fer_gym.data import Splits
+from fer_gym.errors import UsageError
 
 _SIDE = 96
 _OPACITY = 0.45
@@ -51,7 +52,7 @@ def _looked_at(record: Record) -> list[dict[str, Any]]:
 def _face(seen: dict[str, Any], splits: Splits) -> Face:
     index = seen["image"]
     if index >= len(splits.test):
-        raise ValueError(f"the record has test image {index}, the data {len(splits.test):,}")
+        raise UsageError(f"the record has test image {index}, the data {len(splits.test):,}")
     pixels = splits.test.pixels[index]
     buffer = io.BytesIO()
     _overlaid(pixels, np.array(seen["map"], np.float32)).save(buffer, format="PNG", optimize=True)

@@ -23,6 +23,7 @@ from fer_gym.benchmark.report.faces import Faces
 from fer_gym.benchmark.report.tables import Table
 from fer_gym.benchmark.spec import papers
 from fer_gym.data import Splits
+from fer_gym.errors import UsageError
 
 #: The chapter of a paper's table.
 PAPER = "The paper's table"
@@ -219,7 +220,7 @@ def _data_keywords(record: Record) -> dict[str, Any]:
     try:
         known = {key: ast.literal_eval(env[key]) for key in ("dataset", "limit", "noise") if key in env}
     except (ValueError, SyntaxError) as error:
-        raise ValueError("its data set has no name") from error
+        raise UsageError("its data set has no name") from error
     return {"name": known.pop("dataset", "synthetic"), "data_seed": record["seed"], **known}
 
 

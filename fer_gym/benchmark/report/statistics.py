@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from fer_gym.errors import UsageError
+
 _LEVEL = 0.95
 _RESAMPLES = 10_000
 _TRIMMED = 0.25  # of each end, by the interquartile mean
@@ -135,7 +137,7 @@ def _counts(scores: Scores) -> tuple[int, ...]:
 
 def _check_paired(ours: Scores, theirs: Scores) -> None:
     if _counts(ours) != _counts(theirs):
-        raise ValueError(f"paired scores need the same seeds: {_counts(ours)} a task, and {_counts(theirs)}")
+        raise UsageError(f"paired scores need the same seeds: {_counts(ours)} a task, and {_counts(theirs)}")
 
 
 def _trimmed_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ import torch
 
 from fer_gym.benchmark.run.trial import Records, Trial, completed, is_ready
 from fer_gym.episodes import in_words
+from fer_gym.errors import UsageError
 
 #: From a trial, its settings and `note`, which is called with each episode's row, to what the record holds.
 RunTrial = Callable[..., dict[str, Any]]
@@ -98,7 +99,7 @@ def on_ray(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say, gp
     try:
         import ray
     except ImportError as error:
-        raise ValueError("launcher: 'ray' needs pip install 'fer-gym[ray]'") from error
+        raise UsageError("launcher: 'ray' needs pip install 'fer-gym[ray]'") from error
     ray.init(ignore_reinit_error=True, log_to_driver=False)
     task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_in_one_thread)
 

@@ -13,6 +13,7 @@ from fer_gym.benchmark.run import trial as trials
 from fer_gym.benchmark.run.launchers import Launcher
 from fer_gym.benchmark.run.trial import Records, Trial
 from fer_gym.benchmark.spec.tasks import Suite
+from fer_gym.errors import UsageError
 from fer_gym.progress import progress
 
 
@@ -46,7 +47,7 @@ def run(
             other data or of another version of the package.
     """
     if not resume and any((folder / "records").glob("*.json")):
-        raise ValueError(f"{folder}: it holds records already; add --resume to go on, or choose another --out")
+        raise UsageError(f"{folder}: it holds records already; add --resume to go on, or choose another --out")
     results.refuse_others(folder, suite.name)
     every = [Trial(task, arm, seed) for task in suite.tasks for seed in suite.seeds for arm in task.arms]
     done: Records = {}
@@ -85,8 +86,8 @@ def _read(folder: Path, suite: Suite, trial: Trial, done: Records) -> dict[str, 
         wanted["settings"] = trials.settings_in_words(trial, trials.completed(trial, done))
     for key, value in wanted.items():
         if record[key] != value:
-            raise ValueError(f"{path}: a record of {key} {record[key]!r}, not {value!r}; use another --out")
+            raise UsageError(f"{path}: a record of {key} {record[key]!r}, not {value!r}; use another --out")
     wrote, ours = record["versions"].get("fer-gym"), trials.versions()["fer-gym"]
     if wrote != ours:
-        raise ValueError(f"{path}: a record of fer-gym {wrote}, not {ours}; use that version, or another --out")
+        raise UsageError(f"{path}: a record of fer-gym {wrote}, not {ours}; use that version, or another --out")
     return record

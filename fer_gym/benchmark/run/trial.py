@@ -21,6 +21,7 @@ from fer_gym.benchmark.run import image_select as selection
 from fer_gym.benchmark.run import reg_tune as regularization
 from fer_gym.benchmark.spec.tasks import Arm, SelectionTask, Task, make_env
 from fer_gym.data import Splits
+from fer_gym.errors import UsageError
 
 _VERSIONS = ("fer-gym", "torch", "gymnasium", "numpy")
 
@@ -95,7 +96,7 @@ def refuse_other_data(trial: Trial, record: dict[str, Any], root: str | None) ->
     found = splits.fingerprint()
     env.close()
     if found != record["data"]:
-        raise ValueError(
+        raise UsageError(
             f"{trial}: its record is of data {record['data']}, which is not what --root has now, {found}; give the "
             "same --root, or another --out"
         )

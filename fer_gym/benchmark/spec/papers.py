@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fer_gym.benchmark.spec import arms
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite, Task
+from fer_gym.errors import UsageError
 
 SCALES = ("smoke", "small", "paper")
 
@@ -70,9 +71,9 @@ class PaperTable:
             ValueError: if there is none; the message says why.
         """
         if scale not in SCALES:
-            raise ValueError(f"scale: {scale!r} is unknown; use one of {', '.join(SCALES)}")
+            raise UsageError(f"scale: {scale!r} is unknown; use one of {', '.join(SCALES)}")
         if scale not in self.suites:
-            raise ValueError(f"{self.name} at scale {scale!r}: {self.differs[scale][0]}; use --scale small")
+            raise UsageError(f"{self.name} at scale {scale!r}: {self.differs[scale][0]}; use --scale small")
         return self.suites[scale]
 
 

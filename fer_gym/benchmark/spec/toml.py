@@ -12,6 +12,7 @@ from typing import Any
 from fer_gym.benchmark.records import store as records
 from fer_gym.benchmark.spec.suites import SUITES
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite, Task
+from fer_gym.errors import UsageError
 
 _TASKS: dict[str, type[SelectionTask] | type[RegTuneTask]] = {
     kind.env_id: kind for kind in (SelectionTask, RegTuneTask)
@@ -32,20 +33,20 @@ def read(path: Path) -> Suite:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: it cannot be read as TOML ({error})") from error
+        raise UsageError(f"{path}: it cannot be read as TOML ({error})") from error
     try:
         return _suite(content, path.stem)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise UsageError(f"{path}: {error}") from error
 
 
 def _suite(content: dict[str, Any], name: str) -> Suite:
     suite = _built(Suite, {"name": name, **content}, "the suite")
     if not (suite.seeds and all(type(seed) is int and seed >= 0 for seed in suite.seeds)):
-        raise ValueError(f"seeds: {list(suite.seeds)!r} is not allowed; use whole numbers such as [0, 1, 2]")
+        raise UsageError(f"seeds: {list(suite.seeds)!r} is not allowed; use whole numbers such as [0, 1, 2]")
     _refuse_twice(list(suite.seeds), "seeds: seed")
     if suite.name in SUITES:
-        raise ValueError(f"name: {suite.name!r} is a suite of the package; use another")
+        raise UsageError(f"name: {suite.name!r} is a suite of the package; use another")
     tasks = tuple(_task(table, f"tasks[{place}]") for place, table in enumerate(_tables(suite.tasks, "tasks")))
     _refuse_twice([task.name for task in tasks], "tasks: the name")
     # Names are parts of the records' names, where a space is a hyphen, and some systems take A for a.
@@ -57,12 +58,12 @@ def _suite(content: dict[str, Any], name: str) -> Suite:
 def _task(table: dict[str, Any], where: str) -> Task:
     env_id = table.pop("env_id", None)
     if env_id not in _TASKS:
-        raise ValueError(f"{where}.env_id: {env_id!r} is unknown; use one of {', '.join(_TASKS)}")
+        raise UsageError(f"{where}.env_id: {env_id!r} is unknown; use one of {', '.join(_TASKS)}")
     task = _built(_TASKS[env_id], table, where)
     _check_name(task.name, where)
     for key in ("episodes", "retrain_epochs", "children"):
         if getattr(task, key, 1) < 1:
-            raise ValueError(f"{where}.{key}: {getattr(task, key)} is not allowed; use a whole number from 1")
+            raise UsageError(f"{where}.{key}: {getattr(task, key)} is not allowed; use a whole number from 1")
     arms = tuple(
         _built(Arm, arm, f"{where}.arms[{place}]") for place, arm in enumerate(_tables(task.arms, f"{where}.arms"))
     )
@@ -71,7 +72,7 @@ def _task(table: dict[str, Any], where: str) -> Task:
     for place, arm in enumerate(arms):
         _check_name(arm.name, f"{where}.arms[{place}]")
         if arm.keep_ratio_of not in (None, *before):
-            raise ValueError(f"{where}.arms: {arm.name!r} follows {arm.keep_ratio_of!r}, which is no arm before it")
+            raise UsageError(f"{where}.arms: {arm.name!r} follows {arm.keep_ratio_of!r}, which is no arm before it")
         before.append(arm.name)
     changed: dict[str, Any] = {"arms": arms}
     if isinstance(task, SelectionTask):
@@ -82,7 +83,7 @@ def _task(table: dict[str, Any], where: str) -> Task:
 
 def _check_name(name: str, where: str) -> None:
     if not _NAME.fullmatch(name):
-        raise ValueError(
+        raise UsageError(
             f"{where}.name: {name!r} is not allowed in a file's name; begin with a letter or digit, and "
             'leave out / \\ : * ? " < > |'
         )
@@ -91,7 +92,7 @@ def _check_name(name: str, where: str) -> None:
 def _shares(found: Sequence[Any], where: str) -> tuple[float, ...]:
     for share in found:
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
-            raise ValueError(f"{where}: {share!r} is not allowed; use shares above 0 and below 1, such as [0.1, 0.25]")
+            raise UsageError(f"{where}: {share!r} is not allowed; use shares above 0 and below 1, such as [0.1, 0.25]")
     return tuple(map(float, found))
 
 
@@ -100,13 +101,13 @@ def _built(kind: Callable[..., Any], table: dict[str, Any], where: str) -> Any:
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for key, found in table.items():
         if key not in known:
-            raise ValueError(f"{where}.{key}: there is no such key; use {', '.join(known)}")
+            raise UsageError(f"{where}.{key}: there is no such key; use {', '.join(known)}")
         expected = _expected(str(known[key].type))
         if not isinstance(found, expected) or isinstance(found, bool):
-            raise ValueError(f"{where}.{key}: {found!r} is not allowed; expected {_in_words(expected)}")
+            raise UsageError(f"{where}.{key}: {found!r} is not allowed; expected {_in_words(expected)}")
     for key, field in known.items():
         if key not in table and field.default is MISSING and field.default_factory is MISSING:
-            raise ValueError(f"{where}.{key}: it is missing")
+            raise UsageError(f"{where}.{key}: it is missing")
     return kind(**table)
 
 
@@ -125,11 +126,11 @@ def _in_words(kind: type) -> str:
 
 def _tables(found: Any, where: str) -> list[dict[str, Any]]:
     if not found or not all(isinstance(table, dict) for table in found):
-        raise ValueError(f"{where}: expected [[{where}]] tables, at least one")
+        raise UsageError(f"{where}: expected [[{where}]] tables, at least one")
     return [dict(table) for table in found]
 
 
 def _refuse_twice(names: Sequence[str | int], what: str) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"{what} {name!r} occurs twice")
+            raise UsageError(f"{what} {name!r} occurs twice")

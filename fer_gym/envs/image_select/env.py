@@ -14,6 +14,7 @@ from fer_gym.envs.image_select import rewards
 from fer_gym.envs.image_select.picture import WalkPicture
 from fer_gym.envs.image_select.run import Selection
 from fer_gym.envs.training_env import TrainingEnv
+from fer_gym.errors import UsageError
 
 
 class ImageSelectEnv(Selection, TrainingEnv[NDArray[np.float32], np.int64]):
@@ -147,7 +148,7 @@ class ImageSelectEnv(Selection, TrainingEnv[NDArray[np.float32], np.int64]):
             np.add(self._sum, self._features[i], self._sum)
             np.multiply(self._sum, 1.0 / self._count, self._mean)
         elif action != 0:
-            raise ValueError(f"action: {action!r} is not allowed; use 0 (remove) or 1 (retain)")
+            raise UsageError(f"action: {action!r} is not allowed; use 0 (remove) or 1 (retain)")
         self._position = i = i + 1
         if i == self._length:
             return self._finish()
@@ -193,7 +194,7 @@ class ImageSelectEnv(Selection, TrainingEnv[NDArray[np.float32], np.int64]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
         if len(state["order"]) != self.num_images:
-            raise ValueError(
+            raise UsageError(
                 f"state: it walks {len(state['order']):,} images, this environment has {self.num_images:,}; load it "
                 "into one of the same keywords"
             )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym.errors import UsageError
+
 BASELINES = ("dataset", "marginal", "class")
 CREDITS = ("retained", "signed", "literal")
 REWARDS = ("probability", "f1_change", "log_likelihood")
@@ -118,7 +120,7 @@ def values(
     # Finite in the float32 of the credits.
     finite = bool((np.abs(per_image) <= np.finfo(np.float32).max).all())
     if per_image.shape not in ((), (count,)) or not finite:
-        raise ValueError(
+        raise UsageError(
             f"reward: the function returned shape {per_image.shape}, all finite: {finite}; "
             f"expected a finite float or ({count},) finite numbers"
         )

@@ -15,6 +15,7 @@ from fer_gym.data import Splits, load
 from fer_gym.envs.image_select import pretraining, rewards
 from fer_gym.envs.image_select.rewards import FinishedWalk, RewardFunction
 from fer_gym.envs.training_env import Training
+from fer_gym.errors import UsageError
 from fer_gym.training import NetworkFactory, Outputs, Trainer, TrainerSettings
 from fer_gym.training.settings import feature_width
 
@@ -69,7 +70,7 @@ class Selection(Training):
         check_flag("shuffle", shuffle)
         check_flag("observe_label", observe_label)
         if not (isinstance(retain_cost, int | float | np.number) and math.isfinite(retain_cost)):
-            raise ValueError(f"retain_cost: {retain_cost!r} is not allowed; use a finite number")
+            raise UsageError(f"retain_cost: {retain_cost!r} is not allowed; use a finite number")
         self.pretrain_epochs = pretrain_epochs
         self.epochs_per_episode = epochs_per_episode
         self.carry_over = carry_over

@@ -15,6 +15,7 @@ from fer_gym.checks import check_choice, check_count, check_options, is_set
 from fer_gym.envs.image_select import rewards
 from fer_gym.envs.image_select.picture import WalkPicture
 from fer_gym.envs.image_select.run import Selection
+from fer_gym.errors import UsageError
 
 _Step = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 
@@ -67,7 +68,7 @@ class ImageSelectVectorEnv(Selection, VectorEnv[NDArray[np.float32], ArrayLike, 
         super().__init__(**keywords)
         images = self.num_images
         if num_envs > images:
-            raise ValueError(f"num_envs: {num_envs:,} walkers for {images:,} training images; use at most one an image")
+            raise UsageError(f"num_envs: {num_envs:,} walkers for {images:,} training images; use at most one an image")
         self._mode = AutoresetMode(autoreset_mode)
         self._keywords |= {"num_envs": self.num_envs, "autoreset_mode": self._mode}
         self.metadata = {**self.metadata, "autoreset_mode": self._mode}
@@ -92,7 +93,7 @@ class ImageSelectVectorEnv(Selection, VectorEnv[NDArray[np.float32], ArrayLike, 
         frozen = is_set(options, "freeze")
         options = options or {}
         if not np.all(options.get("reset_mask", True)):
-            raise ValueError("options: reset_mask leaves walkers out, but all of them begin an episode together")
+            raise UsageError("options: reset_mask leaves walkers out, but all of them begin an episode together")
         super().reset(seed=seed)
         self._begin_walk(self._begin_episode(self.np_random, seed is not None, frozen))
         return self._observations[0], {}
@@ -136,7 +137,7 @@ class ImageSelectVectorEnv(Selection, VectorEnv[NDArray[np.float32], ArrayLike, 
         actions = np.asarray(actions)
         retain: NDArray[np.bool_] = actions == 1
         if np.shape(retain) != (self.num_envs,) or not (retain | (actions == 0)).all():
-            raise ValueError(
+            raise UsageError(
                 f"actions: {actions.tolist()!r} is not allowed; use {self.num_envs} of 0 (remove) and 1 (retain)"
             )
         return retain
@@ -223,7 +224,7 @@ class ImageSelectVectorEnv(Selection, VectorEnv[NDArray[np.float32], ArrayLike, 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
         if (len(state["order"]), np.shape(state["retained"])) != (self.num_images, self._valid.shape):
-            raise ValueError(
+            raise UsageError(
                 f"state: not one of {self.num_envs} walkers on {self.num_images:,} images; load it into an environment "
                 "of the same keywords"
             )

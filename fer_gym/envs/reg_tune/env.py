@@ -19,6 +19,7 @@ from fer_gym.envs.reg_tune import rewards as chunk_rewards
 from fer_gym.envs.reg_tune.picture import RunPicture
 from fer_gym.envs.reg_tune.rewards import Chunk, RewardFunction
 from fer_gym.envs.training_env import TrainingEnv
+from fer_gym.errors import UsageError
 from fer_gym.training import NetworkFactory, Pending, Regularizer, Strengths, Trainer, TrainerSettings
 
 _DEFAULT = {"dropout": (0.0, 0.8)}
@@ -234,11 +235,11 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
         try:
             strengths = np.asarray(action, dtype=np.float32)
         except (TypeError, ValueError) as error:
-            raise ValueError(
+            raise UsageError(
                 f"action: {action!r} is not allowed; use numbers of shape {self.action_space.shape}"
             ) from error
         if strengths.shape != self.action_space.shape or not np.isfinite(strengths).all():
-            raise ValueError(
+            raise UsageError(
                 f"action: {action!r} is not allowed; use finite numbers of shape {self.action_space.shape}, one for "
                 f"each of {', '.join(self.strengths.names)}"
             )
@@ -306,7 +307,7 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
         if state["images"] != len(self.splits.train):
-            raise ValueError(
+            raise UsageError(
                 f"state: it trains on {state['images']:,} images, this environment on {len(self.splits.train):,}; "
                 "load it into one of the same keywords"
             )

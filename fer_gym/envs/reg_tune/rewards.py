@@ -10,6 +10,8 @@ from typing import SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym.errors import UsageError
+
 REWARDS = ("gap", "val_f1", "val_f1_change", "neg_val_loss")
 
 
@@ -69,7 +71,7 @@ def pay(chunk: Chunk, reward: str | RewardFunction, steps_left: int, worst_loss:
     if not isinstance(reward, str):
         value = reward(chunk)
         if not (isinstance(value, SupportsFloat) and math.isfinite(value)):
-            raise ValueError(f"reward: the function returned {value!r}; expected a finite number")
+            raise UsageError(f"reward: the function returned {value!r}; expected a finite number")
         return float(value)
     return {
         "gap": chunk.val_f1 - chunk.train_f1,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fer_gym.checks import check_choice, check_count
 from fer_gym.data import load
 from fer_gym.envs.reg_tune.env import RegTuneEnv
+from fer_gym.errors import UsageError
 from fer_gym.training import hardware
 
 
@@ -56,7 +57,7 @@ class RegTuneVectorEnv(SyncVectorEnv):
     def step(self, actions: NDArray[np.float32]) -> Any:
         """Train each child's next chunk under its row of `actions`, float32 (K, h)."""
         if np.shape(actions) != self.action_space.shape:
-            raise ValueError(f"actions: shape {np.shape(actions)} is not allowed; use {self.action_space.shape}")
+            raise UsageError(f"actions: shape {np.shape(actions)} is not allowed; use {self.action_space.shape}")
         for child, action in zip(self.envs, actions, strict=True):
             child.checked(action)
         # A child whose episode is over is about to be reset instead.
@@ -80,7 +81,7 @@ class RegTuneVectorEnv(SyncVectorEnv):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
         if len(state["children"]) != self.num_envs:
-            raise ValueError(f"state: it has {len(state['children'])} children, this environment {self.num_envs}")
+            raise UsageError(f"state: it has {len(state['children'])} children, this environment {self.num_envs}")
         for child, of_child in zip(self.envs, state["children"], strict=True):
             child.load_state_dict(of_child)
         self._autoreset_envs = state["over"].copy()
