@@ -1,8 +1,9 @@
-"""Keyword checks that both environments share: a `ValueError` that names the keyword and what is allowed."""
+"""Checks of keywords: a `UsageError` that names the keyword, what was found and what is allowed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,19 +11,42 @@ import numpy as np
 from fer_gym.errors import UsageError
 
 
-def check_choice(name: str, value: object, allowed: Sequence[object], *, or_callable: bool = False) -> None:
-    """Raise unless `value` is one of `allowed`, or callable where that is allowed too."""
-    if or_callable and callable(value):
-        return
+def check_choice(name: str, value: object, allowed: Iterable[object], *, or_else: str = "") -> None:
+    """Raise unless `value` is one of `allowed`.
+
+    Args:
+        name: of the keyword.
+        value: what was given.
+        allowed: texts, or objects compared by identity.
+        or_else: what else the caller takes, in words, for the message.
+    """
+    allowed = list(allowed)
     if not any(value is choice or (isinstance(value, str) and value == choice) for choice in allowed):
         choices = ", ".join(repr(choice) for choice in allowed)
-        raise UsageError(f"{name}: {value!r} is unknown; use {choices}{' or a callable' if or_callable else ''}")
+        raise UsageError(f"{name}: {value!r} is unknown; use {choices}{' or ' + or_else if or_else else ''}")
 
 
 def check_count(name: str, value: object, *, least: int) -> None:
-    """Raise unless `value` is a whole number of at least `least`."""
+    """Raise unless `value` is a whole number of at least `least`; True and False are none."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise UsageError(f"{name}: {value!r} is not allowed; use a whole number of at least {least}")
+
+
+def check_number(name: str, value: object, allowed: str = "(-inf, inf)") -> None:
+    """Raise unless `value` is a finite number in an interval.
+
+    Args:
+        name: of the keyword.
+        value: what was given.
+        allowed: the interval as one writes it: "[0, 1]", "(0, inf)", "[0, 1)".
+    """
+    low, high = (float(bound) for bound in allowed[1:-1].split(","))
+    number = float(value) if isinstance(value, int | float | np.number) and not isinstance(value, bool) else math.nan
+    above = number > low or (allowed[0] == "[" and number == low)
+    below = number < high or (allowed[-1] == "]" and number == high)
+    if not (math.isfinite(number) and above and below):
+        where = "" if math.isinf(low) and math.isinf(high) else f" in {allowed}"
+        raise UsageError(f"{name}: {value!r} is not allowed; use a finite number{where}")
 
 
 def check_flag(name: str, value: object) -> None:
@@ -31,15 +55,15 @@ def check_flag(name: str, value: object) -> None:
         raise UsageError(f"{name}: {value!r} is not allowed; use True or False")
 
 
-def is_set(options: dict[str, Any] | None, name: str) -> bool:
-    """Whether an option of `reset` is True; raise if it is anything but True or False."""
-    value = (options or {}).get(name, False)
-    check_flag(f"options: {name!r}", value)
-    return bool(value)
-
-
 def check_options(options: dict[str, Any] | None, *, allowed: Sequence[str]) -> None:
     """Raise if `reset` was given an option that it does not know."""
     unknown = sorted(set(options or ()) - set(allowed))
     if unknown:
-        raise UsageError(f"options: {unknown[0]!r} is unknown; use {', '.join(map(repr, allowed))}")
+        raise UsageError(f"options: {unknown[0]!r} is unknown; use {', '.join(map(repr, allowed)) or 'none'}")
+
+
+def flag_in(options: dict[str, Any] | None, name: str) -> bool:
+    """Whether an option of `reset` is True; raise if it is anything but True or False."""
+    value = (options or {}).get(name, False)
+    check_flag(f"options: {name!r}", value)
+    return bool(value)

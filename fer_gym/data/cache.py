@@ -12,10 +12,9 @@ import json
 import os
 import platform
 import shutil
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -133,28 +132,3 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-@contextlib.contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show progress on stderr: a bar on a terminal with rich installed, a line at start and end elsewhere.
-
-    Args:
-        what: what is being done, such as "decoding fer2013.zip".
-        total: how many times the function that it yields is going to be called.
-    """
-    if sys.stderr.isatty():
-        try:
-            from rich.console import Console
-            from rich.progress import Progress
-        except ImportError:
-            pass
-        else:
-            with Progress(console=Console(stderr=True)) as bar:
-                task = bar.add_task(what, total=total)
-                yield lambda: bar.advance(task)
-            return
-    print(f"fer-gym: {what} ({total:,})", file=sys.stderr, flush=True)
-    start = time.monotonic()
-    yield lambda: None
-    print(f"fer-gym: {what} took {time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)

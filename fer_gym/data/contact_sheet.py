@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from fer_gym.data.splits import DOUBTED, FLIPPED, NOISE_NAMES, UNTOUCHED, Split
+from fer_gym.pictures import to_picture
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, in the order of NOISE_NAMES.
 _COLOURS = ("#c8c8c8", "#e69f00", "#d55e00", "#cc79a7", "#0072b2")
@@ -64,14 +64,9 @@ def contact_sheet(split: Split, classes: Sequence[str], per_class: int = 12) -> 
             kind = UNTOUCHED if split.noise is None else int(split.noise[index])
             if kinds:
                 pen.rectangle((x, y, x + width + 2 * _FRAME - 1, y + _TILE + 2 * _FRAME - 1), fill=_COLOURS[kind])
-            picture = _picture(split.pixels[index]).resize((width, _TILE), Image.Resampling.BICUBIC)
+            picture = to_picture(split.pixels[index]).resize((width, _TILE), Image.Resampling.BICUBIC)
             sheet.paste(picture, (x + _FRAME, y + _FRAME))
             if truths is not None and truths[index] != label:
                 below = (x + _FRAME + width // 2, y + _TILE + 2 * _FRAME + 1)
                 pen.text(below, classes[truths[index]], fill=_COLOURS[kind], font=small, anchor="mt")
     return sheet
-
-
-def _picture(pixels: NDArray[np.uint8]) -> Image.Image:
-    """An image (C, H, W) as a Pillow picture."""
-    return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from fer_gym.data import cache, ferplus, images
 from fer_gym.data.splits import Split, Splits
 from fer_gym.errors import DatasetError
+from fer_gym.progress import progress
 
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 #: FER2013's word for a split, and ours.
@@ -180,7 +181,7 @@ def _build_csv(path: Path, directory: Path) -> None:
     # What is not UTF-8 becomes a character that no column accepts, and so an error with its line.
     with (
         path.open(newline="", encoding="utf-8-sig", errors="replace") as text,
-        cache.progress(f"reading {path}", total) as advance,
+        progress(f"reading {path}", total) as bar,
     ):
         reader = csv.reader(text)
         try:
@@ -194,7 +195,7 @@ def _build_csv(path: Path, directory: Path) -> None:
                     )
                 split, label = _usage(where, row[columns["Usage"]]), _label(where, row[columns["emotion"]])
                 rows.add(split, _pixels(where, row[columns["pixels"]]), label, position)
-                advance()
+                bar.advance()
         except csv.Error as error:
             raise DatasetError(
                 f"{path}, line {reader.line_num}: not readable as CSV ({error}); fetch the file again"
@@ -287,11 +288,11 @@ def _build_pictures(source: Path, directory: Path, members: Iterable[str], read:
                 raise DatasetError(f"{source}, {member}: a second picture of this name; remove one of them")
             pictures[key] = member, split, label
     rows = _Rows()
-    with cache.progress(f"decoding {source}", len(pictures)) as advance:
+    with progress(f"decoding {source}", len(pictures)) as bar:
         for key, (member, split, label) in sorted(pictures.items()):
             pixels = images.decode(read(member), f"{source}, {member}", SHAPE)
             rows.add(split, pixels.tobytes(), label, key.encode(errors="replace"))
-            advance()
+            bar.advance()
     rows.save(directory, source, "members")
 
 

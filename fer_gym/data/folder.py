@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fer_gym.data import cache, images
 from fer_gym.data.splits import Split, Splits
 from fer_gym.errors import DatasetError
+from fer_gym.progress import progress
 
 FORMS = (
     "a folder ROOT with ROOT/train/CLASS/*.png, ROOT/test/CLASS/*.png and perhaps ROOT/val/CLASS/*.png (or "
@@ -105,7 +106,7 @@ def _build(root: Path, listing: dict[str, dict[str, list[str]]], directory: Path
     channels, height, width = images.decode(images.read(root / first), str(root / first)).shape
     expected = channels, height, width
     total = sum(len(files) for found in listing.values() for files in found.values())
-    with cache.progress(f"decoding {root}", total) as advance:
+    with progress(f"decoding {root}", total) as bar:
         for split, found in listing.items():
             labels = np.repeat(np.arange(len(found)), [len(files) for files in found.values()]).astype(np.int64)
             pixels = np.lib.format.open_memmap(
@@ -113,7 +114,7 @@ def _build(root: Path, listing: dict[str, dict[str, list[str]]], directory: Path
             )
             for i, file in enumerate(file for files in found.values() for file in files):
                 pixels[i] = images.decode(images.read(root / file), str(root / file), expected)
-                advance()
+                bar.advance()
             np.save(directory / f"{split}_labels.npy", labels)
 
 

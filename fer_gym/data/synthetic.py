@@ -17,6 +17,7 @@ from fer_gym.data import cache, face_drawing
 from fer_gym.data.face_drawing import ACTION_UNITS, SIDE, Activity
 from fer_gym.data.splits import Split, Splits
 from fer_gym.errors import UsageError
+from fer_gym.progress import progress
 
 #: To be raised whenever a change here or in `face_drawing` changes a pixel: cached pictures are then drawn anew.
 VERSION = 1
@@ -87,10 +88,10 @@ def draw_split(seed: int, split: int, size: int) -> Split:
     """The first `size` pictures of a split (0 training, 1 validation, 2 test), with their labels."""
     labels = draw_labels(seed, split, size)
     pixels = np.empty((size, 1, SIDE, SIDE), np.uint8)
-    with cache.progress(f"drawing the synthetic {SPLITS[split]} faces", size) as advance:
+    with progress(f"drawing the synthetic {SPLITS[split]} faces", size) as bar:
         for index, label in enumerate(labels):
             pixels[index, 0] = draw_picture(CLASSES[label], np.random.default_rng([seed, split, index]))
-            advance()
+            bar.advance()
     return Split(pixels, labels)
 
 

@@ -91,13 +91,13 @@ def run(arguments: Arguments, out: Path, *, resume: bool) -> list[dict[str, Any]
         if obstacle:
             remedy = f"{obstacle}, so the same command starts anew"
         episodes_done = len(kept["rows"]) if kept else 0
-        with progress("episodes", arguments.episodes, episodes_done) as (_, advance):
+        with progress("episodes", arguments.episodes, episodes_done) as bar:
 
             def say(row: dict[str, Any]) -> None:
                 number, asked = len(log.rows), arguments.episodes
                 of = f"/{asked}" if number <= asked else ", of the last rollout"  # which several environments fill
                 print(f"episode {number}{of}: {in_words(row)}", flush=True)
-                advance()
+                bar.advance()
 
             _learn(learner, log, arguments, None if obstacle else path, kept)
         learner.save(out)

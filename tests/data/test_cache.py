@@ -158,24 +158,3 @@ def test_keys_of_files_and_folders_follow_every_change(tmp_path: Path) -> None:
     seen.append(cache.folder_key(tmp_path, ["one", "two"]))
     assert cache.folder_key(tmp_path, ["one", "two"]) == seen[-1]
     assert all(seen.count(key) == 1 for key in seen)
-
-
-def test_progress_is_two_lines_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with cache.progress("decoding x", 2000) as advance:
-        advance()
-    output = capsys.readouterr()
-    assert output.out == ""
-    assert output.err.startswith("fer-gym: decoding x (2,000)\nfer-gym: decoding x took ")
-
-
-def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("rich")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm")
-    with cache.progress("decoding x", 4) as advance:
-        for _ in range(4):
-            advance()
-    output = capsys.readouterr()
-    assert output.out == ""
-    assert "decoding x" in output.err
-    assert "100%" in output.err

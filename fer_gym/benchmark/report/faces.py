@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fer_gym.benchmark.records.store import Record
 from fer_gym.data import Splits
 from fer_gym.data.splits import NOISE_NAMES
 from fer_gym.errors import UsageError
+from fer_gym.pictures import to_picture
 
 _FACES = 14
 _LARGEST_SIDE = 96
@@ -100,7 +100,7 @@ def _predictions(record: Record, splits: Splits) -> Callable[[int], str]:
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:
     """An image (C, H, W), no larger than it is shown."""
-    image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(np.moveaxis(pixels, 0, -1)))
+    image = to_picture(pixels)
     image.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE))
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)

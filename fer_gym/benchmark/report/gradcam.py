@@ -15,6 +15,7 @@ from fer_gym.benchmark.records.store import Record
 from fer_gym.benchmark.report.faces import Face, Faces
 from fer_gym.data import Splits
 from fer_gym.errors import UsageError
+from fer_gym.pictures import to_picture
 
 _SIDE = 96
 _OPACITY = 0.45
@@ -61,8 +62,7 @@ def _face(seen: dict[str, Any], splits: Splits) -> Face:
 
 def _overlaid(pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> Image.Image:
     """An image (C, H, W) under a map (h, w) from 0 to 1."""
-    face = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(np.moveaxis(pixels, 0, -1)))
-    face = face.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+    face = to_picture(pixels).convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     spread = Image.fromarray(heat).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     coloured = matplotlib.colormaps["jet"](np.clip(np.array(spread), 0, 1))[..., :3]
     return Image.blend(face, Image.fromarray((255 * coloured).astype(np.uint8)), _OPACITY)

@@ -65,13 +65,13 @@ def run(
             trials.refuse_other_data(trial, done[trial.key], root)
     # A report tells from it which trials are missing, and in which order the suite has them.
     plan = {"arms": {task.name: [arm.name for arm in task.arms] for task in suite.tasks}, "seeds": list(suite.seeds)}
-    with progress(suite.name, len(every), len(done)) as (say, advance):
+    with progress(suite.name, len(every), len(done)) as bar:
         run_trial = functools.partial(trials.run_trial, suite.name, folder=folder, root=root, minutes=minutes)
-        for trial, outcome in launch(run_trial, missing, done, say):
-            advance()
+        for trial, outcome in launch(run_trial, missing, done, bar.say):
+            bar.advance()
             if isinstance(outcome, str):
                 failed[str(trial)] = outcome
-                say(f"{trial}: failed: {outcome}")
+                bar.say(f"{trial}: failed: {outcome}")
                 continue
             records.write(records.path_of(folder, *trial.key), {**outcome, "plan": plan})
             done[trial.key] = _read(folder, suite, trial, done)

@@ -9,7 +9,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
-from fer_gym.checks import check_options, is_set
+from fer_gym.checks import check_options, flag_in
 from fer_gym.envs.image_select import rewards
 from fer_gym.envs.image_select.picture import WalkPicture
 from fer_gym.envs.image_select.run import Selection
@@ -115,7 +115,7 @@ class ImageSelectEnv(Selection, TrainingEnv[NDArray[np.float32], np.int64]):
         """Begin an episode; with `seed`, afresh. `options={"freeze": True}`: it will train nothing."""
         check_options(options, allowed=("freeze",))
         super().reset(seed=seed)
-        frozen = is_set(options, "freeze")
+        frozen = flag_in(options, "freeze")
         self._begin_walk(self._begin_episode(self.np_random, seed is not None, frozen))
         if self.render_mode == "human":
             self.render()

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from fer_gym.data import Splits
 from fer_gym.envs.window import Window
+from fer_gym.pictures import to_picture
 
 _WIDTH, _HEIGHT = 640, 360
 _CURRENT, _THUMBNAIL, _COLUMNS, _ROWS = 192, 48, 7, 2
@@ -63,9 +64,9 @@ class WalkPicture:
             picture.paste(self._image(int(index), _THUMBNAIL), (left, upper))
 
     def _image(self, index: int, side: int) -> Image.Image:
-        pixels = np.asarray(self._splits.train.pixels[index])
-        picture = Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1))
-        return picture.resize((side, side), Image.Resampling.NEAREST).convert("RGB")
+        return (
+            to_picture(self._splits.train.pixels[index]).resize((side, side), Image.Resampling.NEAREST).convert("RGB")
+        )
 
     def show(self, frame: NDArray[np.uint8], frames_per_second: int) -> None:
         """Put a frame into the window."""

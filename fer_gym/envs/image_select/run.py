@@ -60,7 +60,8 @@ class Selection(Training):
         render_mode: str | None = None,
     ) -> None:
         self._keywords = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
-        check_choice("reward", reward, rewards.REWARDS, or_callable=True)
+        if not callable(reward):
+            check_choice("reward", reward, rewards.REWARDS, or_else="a callable")
         check_choice("baseline", baseline, rewards.BASELINES)
         check_choice("credit", credit, rewards.CREDITS)
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from fer_gym.checks import check_choice, check_count, check_options, is_set
+from fer_gym.checks import check_choice, check_count, check_options, flag_in
 from fer_gym.envs.image_select import rewards
 from fer_gym.envs.image_select.picture import WalkPicture
 from fer_gym.envs.image_select.run import Selection
@@ -90,7 +90,7 @@ class ImageSelectVectorEnv(Selection, VectorEnv[NDArray[np.float32], ArrayLike, 
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin an episode of all walkers; with `seed`, afresh. `options={"freeze": True}`: it will train nothing."""
         check_options(options, allowed=("freeze", "reset_mask"))
-        frozen = is_set(options, "freeze")
+        frozen = flag_in(options, "freeze")
         options = options or {}
         if not np.all(options.get("reset_mask", True)):
             raise UsageError("options: reset_mask leaves walkers out, but all of them begin an episode together")

@@ -146,7 +146,8 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
         for name, count in (("chunk_size", chunk_size), ("val_batches", val_batches), ("chunks", chunks)):
             check_count(name, count, least=1)
         check_choice("warmup", warmup, ("uniform", None))
-        check_choice("reward", reward, chunk_rewards.REWARDS, or_callable=True)
+        if not callable(reward):
+            check_choice("reward", reward, chunk_rewards.REWARDS, or_else="a callable")
         check_choice("train_f1", train_f1, ("train", "eval"))
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.chunk_size = chunk_size
