@@ -52,7 +52,8 @@ class _Stacked:
             pixels, labels = (torch.stack(tensors) for tensors in zip(*batch, strict=True))
             child = self.bare[0]
             images = (pixels.float() - child.mean) * child.inverse_std
-            with torch.autocast(child.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            # `grad_and_value` makes gradients all the same; else a graph of every step is kept as well.
+            with torch.no_grad(), torch.autocast(child.device.type, dtype=torch.bfloat16, enabled=self.bf16):
                 outcomes.append(vectorised(self.weights, self.buffers, images, labels))
             if self.network.training:
                 for name, gradient in outcomes[-1][0].items():

@@ -84,7 +84,7 @@ def _waits(env: RegTuneEnv, action: np.ndarray) -> int:
         torch.cuda.set_sync_debug_mode("warn")
         env.step(action)
         torch.cuda.set_sync_debug_mode("default")
-    return sum("synchroniz" in str(warning.message) for warning in caught)
+    return sum("called a synchronizing CUDA operation" in str(warning.message) for warning in caught)
 
 
 def main() -> None:
