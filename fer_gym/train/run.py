@@ -12,7 +12,7 @@ import gymnasium as gym
 
 from fer_gym import agents
 from fer_gym.envs import RegTuneEnv
-from fer_gym.envs.image_select.run import Selection
+from fer_gym.envs.image_select.run import RunEnv
 from fer_gym.envs.reg_tune.vector import RegTuneVectorEnv
 from fer_gym.episodes import EpisodeLog, VectorEpisodeLog, in_words
 from fer_gym.errors import UsageError
@@ -164,7 +164,7 @@ def _learn(learner: Any, log: Any, arguments: Arguments, path: Path | None, kept
 
 def _steps(base: Any, arguments: Arguments) -> int:
     """Those of all environments together, in whole episodes."""
-    if isinstance(base, Selection):  # an episode of all walkers, each of as many steps as the longest walk
+    if isinstance(base, RunEnv):  # an episode of all walkers, each of as many steps as the longest walk
         return arguments.episodes * -(-base.num_images // arguments.num_envs) * arguments.num_envs
     if isinstance(base, RegTuneEnv):
         return arguments.episodes * base.chunks

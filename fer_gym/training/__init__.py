@@ -6,9 +6,11 @@ from fer_gym.training.networks import NETWORKS, NetworkFactory
 from fer_gym.training.regularizers import Regularizer, Strengths, Targets
 from fer_gym.training.settings import TrainerSettings
 from fer_gym.training.trainer import Batches, Outputs, Pending, Trainer
+from fer_gym.training.version import VERSION
 
 __all__ = [
     "NETWORKS",
+    "VERSION",
     "Batches",
     "Dni",
     "NetworkFactory",

@@ -63,7 +63,7 @@ def _try(network: nn.Module, forward: Callable[[Tensor], Any], image_shape: tupl
     """What `forward` makes of two pictures, with `network` in evaluation mode."""
     parameter = next(network.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
-    # Not a black picture: without biases that gives zeros, and any two heads agree on them.
+    # Not a black picture: a network without biases maps it to zeros, on which any two heads agree.
     picture = torch.linspace(-1.0, 1.0, 2 * math.prod(image_shape), device=device).view(2, *image_shape)
     was_training = network.training
     network.eval()

@@ -1,4 +1,4 @@
-"""Which device and which precision: what "auto" means."""
+"""The device and the precision that "auto" means, and what a process needs for training: memory, streams, forks."""
 
 from __future__ import annotations
 
@@ -78,14 +78,27 @@ def keep_freed_memory() -> None:
     """Tell glibc to keep up to 1 GiB of what the process frees, as CUDA's allocator does, instead of returning it.
 
     By default it returns every large tensor to the kernel, which then hands it out anew, zeroed, page by page, in each
-    training step: a quarter of CNN-A's time. Other C libraries are left alone, and so is who set
-    `MALLOC_TRIM_THRESHOLD_` or `MALLOC_MMAP_THRESHOLD_` for the process.
+    training step: a quarter of CNN-A's time. Nothing is done under another C library, or where
+    `MALLOC_TRIM_THRESHOLD_` or `MALLOC_MMAP_THRESHOLD_` is set in the environment.
     """
     chosen = {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"} & os.environ.keys()
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" and not chosen else None
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
+def _one_thread_in_forks() -> None:
+    """Let a forked process compute with one thread.
+
+    PyTorch's threads do not exist in a fork, and an operation that is shared out among them would wait for ever. Worker
+    processes of `AsyncVectorEnv` and `SubprocVecEnv` are forks by default, and one thread is what each should have.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
+_one_thread_in_forks()
 
 
 def side_by_side(works: Iterable[Callable[[], object]], device: torch.device) -> None:
@@ -112,17 +125,26 @@ def _side_stream(device: torch.device, number: int) -> torch.cuda.Stream:
 
 
 @contextlib.contextmanager
-def out_of_memory_explained(batch_size: int, device: torch.device) -> Iterator[None]:
+def out_of_memory_explained(device: torch.device, batch_size: int | None = None) -> Iterator[None]:
     """Say in one line what to lower when a device has no memory left.
 
+    Args:
+        device: that the work runs on.
+        batch_size: of a training; None in an evaluation, whose batches it does not size.
+
     Raises:
-        ValueError: in place of PyTorch's error, which spans many lines and names no keyword.
+        UsageError: in place of PyTorch's error, which spans many lines and names no keyword.
     """
     try:
         yield
     except (torch.cuda.OutOfMemoryError, RuntimeError) as error:
         if not (isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)):
             raise
+        if batch_size is None:
+            raise UsageError(
+                f"device: {device} has too little memory to evaluate the images; lower `limit`, or take a smaller "
+                "network or another device"
+            ) from error
         raise UsageError(
             f"batch_size: {batch_size} is too large for the memory of {device}; lower it, or `limit`, or take a "
             "smaller network"

@@ -100,7 +100,7 @@ class Trainer:
         named = {name: getattr(splits, name) for name in ("train", "val", "test")}
         missing = sum(split.pixels.nbytes for split in named.values() if not is_on(self.device, split))
         resident = hardware.takes_images(self.device, missing)
-        with self._memory():
+        with self._memory(evaluation=True):
             self._images = {name: Images(split, self.device, resident=resident) for name, split in named.items()}
         mean, std = mean_and_std(splits.train.pixels)
         self._mean = torch.from_numpy(mean).view(1, -1, 1, 1).to(self.device)
@@ -268,7 +268,7 @@ class Trainer:
 
     @hardware.training_modes()
     def _score(self, indices: Tensor, split: str) -> Pending:
-        """Score mini-batches, (n, B), in one evaluation pass: there none changes another's logits."""
+        """Score mini-batches, (n, B), in one evaluation pass, in which each image's logits are its own."""
         logits = self._logits(split, indices.flatten()).view(*indices.shape, -1)
         labels = self._images[split].labels(indices.flatten()).view(indices.shape)
         losses = F.cross_entropy(logits.transpose(1, 2), labels, reduction="none").mean(dim=1)
@@ -327,7 +327,7 @@ class Trainer:
         images = self._images[split]
         self.network.eval()
         whole: list[Tensor] = []
-        with self._memory(), torch.no_grad(), self._autocast(), self._global_generators_ours():
+        with self._memory(evaluation=True), torch.no_grad(), self._autocast(), self._global_generators_ours():
             start = 0
             for batch in indices.split(self._evaluation_batch()):
                 parts = forward(self._standardise(images.pixels(batch)))
@@ -344,8 +344,8 @@ class Trainer:
         _, height, width = self.splits.image_shape
         return max(1, _EVALUATION_PIXELS[self.device.type] // (height * width))
 
-    def _memory(self) -> AbstractContextManager[None]:
-        return hardware.out_of_memory_explained(self.settings.batch_size, self.device)
+    def _memory(self, *, evaluation: bool = False) -> AbstractContextManager[None]:
+        return hardware.out_of_memory_explained(self.device, None if evaluation else self.settings.batch_size)
 
     def _global_generators_ours(self, generator: torch.Generator | None = None) -> AbstractContextManager[None]:
         """A user's network may draw from the global generators as it runs: seed them, and put them back."""

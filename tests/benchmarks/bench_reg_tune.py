@@ -51,7 +51,7 @@ class Bare:
     """The same work with nothing around it."""
 
     def __init__(self, env: RegTuneEnv) -> None:
-        trainer = env._begun()
+        trainer = env.trainer
         self.env, self.device, self.bf16 = env, trainer.device, trainer.bf16
         self.network = _plain(trainer.network)
         self.adam = torch.optim.Adam(self.network.parameters(), lr=1e-3, fused=True)

@@ -3,9 +3,11 @@
 import contextlib
 import copy
 import functools
+import inspect
 import itertools
 import pickle
 import random
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +25,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import fer_gym  # noqa: F401  (registers)
 from fer_gym.data import Splits
+from fer_gym.envs import ImageSelectEnv, RegTuneEnv
 from fer_gym.training import Dni, Periodic
 
 
@@ -477,3 +480,19 @@ def test_videos(case: Case, tmp_path: Path) -> None:
         env.close()
     (video,) = tmp_path.glob("*.mp4")
     assert video.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("kind", [ImageSelectEnv, RegTuneEnv])
+def test_keywords_are_those_of_the_signature_whatever_a_debugger_adds(kind: type) -> None:
+    def debugger(frame: Any, event: str, argument: Any) -> Any:
+        frame.f_locals["__return__"] = argument  # as pdb does, in the dictionary that `locals()` returns up to 3.12
+        return debugger
+
+    before = sys.gettrace()
+    sys.settrace(debugger)
+    try:
+        env = kind(dataset=SPLITS)
+    finally:
+        sys.settrace(before)
+    again = pickle.loads(pickle.dumps(env))
+    assert list(again._keywords) == list(env._keywords) == list(inspect.signature(kind).parameters)

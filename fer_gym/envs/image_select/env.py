@@ -1,4 +1,4 @@
-"""ImageSelect-v0: walk a data set, retain or remove each image, train on what was kept."""
+"""ImageSelect-v0: walk a data set, retain or remove each image, train on the retained ones."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
-from fer_gym.checks import check_options, flag_in
+from fer_gym.checks import check_choice, check_options, flag_in
+from fer_gym.data import Splits
+from fer_gym.envs.base import ScalarEnv, keywords_of
 from fer_gym.envs.image_select import rewards
 from fer_gym.envs.image_select.picture import WalkPicture
-from fer_gym.envs.image_select.run import Selection
-from fer_gym.envs.training_env import TrainingEnv
+from fer_gym.envs.image_select.rewards import RewardFunction
+from fer_gym.envs.image_select.run import Run, RunEnv
+from fer_gym.envs.image_select.walk import Walk
 from fer_gym.errors import UsageError
+from fer_gym.training import NetworkFactory
 
 
-class ImageSelectEnv(Selection, TrainingEnv[NDArray[np.float32], np.int64]):
+class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
     """Choose the images that a facial expression classifier trains on (RLPS, Li & Xu 2020).
 
     ## Description
@@ -92,9 +96,83 @@ class ImageSelectEnv(Selection, TrainingEnv[NDArray[np.float32], np.int64]):
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 30}  # noqa: RUF012 (Gymnasium's form)
     _picture: WalkPicture | None = None
 
-    def _set_spaces(self, observations: Box, actions: Discrete) -> None:
-        self.observation_space: Box = observations  # type: ignore[assignment]
-        self.action_space = actions
+    def __init__(
+        self,
+        dataset: str | Splits = "synthetic",
+        root: str | None = None,
+        limit: int | None = None,
+        noise: Any = None,
+        data_seed: int = 0,
+        network: str | NetworkFactory = "small",
+        pretrain_epochs: int = 5,
+        epochs_per_episode: int = 1,
+        carry_over: bool = True,
+        reward: str | RewardFunction = "probability",
+        baseline: str = "dataset",
+        retain_cost: float = 0.0,
+        credit: str = "retained",
+        shuffle: bool = True,
+        observe_label: bool = False,
+        batch_size: int = 128,
+        optimizer: str = "adam",
+        learning_rate: float = 1e-3,
+        precision: str = "auto",
+        device: str = "auto",
+        render_mode: str | None = None,
+    ) -> None:
+        self._keywords = keywords_of(ImageSelectEnv, locals())
+        check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        self.render_mode = render_mode
+        self.run = Run(**{name: value for name, value in self._keywords.items() if name != "render_mode"})
+        self.observation_space: Box = self.run.observation_space()  # type: ignore[assignment]
+        self.action_space = Discrete(2)
+        self._walk: Walk | None = None
+
+    # -- the episode ---------------------------------------------------------------------------------------------
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode; with `seed`, afresh. `options={"freeze": True}`: it will train nothing."""
+        check_options(options, allowed=("freeze",))
+        frozen = flag_in(options, "freeze")
+        super().reset(seed=seed)
+        self._walk = None  # should this be interrupted, no step is taken before the next reset
+        self._walk = walk = self._new_walk(self.run.begin(self.np_random, afresh=seed is not None, frozen=frozen))
+        if self.render_mode == "human":
+            self.render()
+        return walk.observations[0], {}
+
+    def _new_walk(self, order: NDArray[np.int64]) -> Walk:
+        observations, features = self.run.lay_out(order, walkers=1)
+        return Walk(order, observations[:, 0], features[:, 0])
+
+    def step(self, action: np.int64) -> tuple[NDArray[np.float32], SupportsFloat, bool, bool, dict[str, Any]]:
+        """Retain (1) or remove (0) the current image and show the next; after the last one, train and reward."""
+        walk = self._walk
+        if walk is None:
+            raise ResetNeeded("there is no episode: call reset()")
+        if walk.decide(action):
+            return self._finish(walk)
+        if self.render_mode == "human":
+            self.render()
+        return walk.observations[walk.position], 0.0, False, False, {}
+
+    def _finish(self, walk: Walk) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Train on the retained images, then reward every image (Algorithm 1, lines 13 and 14)."""
+        retained = np.frombuffer(bytes(walk.retained), dtype=np.bool_)
+        outcome = rewards.reward_walk(self.run.train_on(walk.order, retained), **self.run.rewarding)
+        info = {
+            "sample_index": walk.order.copy(),
+            "retained": retained.copy(),
+            "sample_rewards": outcome.sample_rewards,
+            "sample_credits": outcome.sample_credits,
+            "keep_ratio": walk.count / walk.length,
+            "validation": dict(self.run.validation),
+        }
+        return walk.last_observation(), outcome.reward, True, False, info
+
+    # -- what others may ask -------------------------------------------------------------------------------------
 
     @property
     def current_image(self) -> int:
@@ -103,78 +181,17 @@ class ImageSelectEnv(Selection, TrainingEnv[NDArray[np.float32], np.int64]):
         Raises:
             gymnasium.error.ResetNeeded: before the first reset and after an episode's end.
         """
-        if self._position >= self._length:
-            raise ResetNeeded("there is no current image: the episode is over or was never begun: call reset()")
-        return int(self._order[self._position])
-
-    # -- the walk ------------------------------------------------------------------------------------------------
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin an episode; with `seed`, afresh. `options={"freeze": True}`: it will train nothing."""
-        check_options(options, allowed=("freeze",))
-        super().reset(seed=seed)
-        frozen = flag_in(options, "freeze")
-        self._begin_walk(self._begin_episode(self.np_random, seed is not None, frozen))
-        if self.render_mode == "human":
-            self.render()
-        return self._observations[0], {}
-
-    def _begin_walk(self, order: NDArray[np.int64]) -> None:
-        width, length = self._width, len(order)
-        observations, features = self._laid_out(order, walkers=1)
-        self._order = order
-        self._length = length
-        self._position = 0
-        # Lists of rows, since taking a row out of an array costs more than what is done with it.
-        self._observations = list(observations[:, 0])
-        self._features = list(features[:, 0])
-        self._means = observations[:, 0, width : 2 * width]
-        self._last = observations[-1, 0].copy()  # returned once more at the end; the row itself is the receiver's
-        self._retained = bytearray(length)
-        self._count = 0
-        self._sum = np.zeros(width)
-        self._mean = np.zeros(width)
-
-    def step(self, action: np.int64) -> tuple[NDArray[np.float32], SupportsFloat, bool, bool, dict[str, Any]]:
-        """Retain (1) or remove (0) the current image and show the next; after the last one, train and pay."""
-        i = self._position
-        if i >= self._length:
-            raise ResetNeeded("the episode is over or was never begun: call reset()")
-        if action == 1:
-            self._retained[i] = 1
-            self._count += 1
-            np.add(self._sum, self._features[i], self._sum)
-            np.multiply(self._sum, 1.0 / self._count, self._mean)
-        elif action != 0:
-            raise UsageError(f"action: {action!r} is not allowed; use 0 (remove) or 1 (retain)")
-        self._position = i = i + 1
-        if i == self._length:
-            return self._finish()
-        self._means[i] = self._mean
-        if self.render_mode == "human":
-            self.render()
-        return self._observations[i], 0.0, False, False, {}
-
-    def _finish(self) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Train on the retained images, then pay every image (Algorithm 1, lines 13 and 14)."""
-        order = self._order
-        retained = np.frombuffer(bytes(self._retained), dtype=np.bool_)
-        payment = rewards.settle(self._train_on(order, retained), **self._rewarding)
-        observation = self._last
-        observation[self._width : 2 * self._width] = self._mean
-        info = {
-            "sample_index": order.copy(),
-            "retained": retained.copy(),
-            "sample_rewards": payment.sample_rewards,
-            "sample_credits": payment.sample_credits,
-            "keep_ratio": self._count / self._length,
-            "validation": dict(self._validation),
-        }
-        return observation, payment.reward, True, False, info
+        walk = self._walk
+        if walk is None or walk.position >= walk.length:
+            raise ResetNeeded("there is no current image: call reset()")
+        return int(walk.order[walk.position])
 
     # -- the state -----------------------------------------------------------------------------------------------
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is an episode, and so a state."""
+        return self._walk is not None and self.run.trainer is not None
 
     def state_dict(self) -> dict[str, Any]:
         """The whole state: network, optimiser, generators and walk. `copy.deepcopy` copies it.
@@ -182,14 +199,10 @@ class ImageSelectEnv(Selection, TrainingEnv[NDArray[np.float32], np.int64]):
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
-        return {
-            **self._selection_state(self.np_random),
-            "order": self._order.copy(),
-            "retained": bytes(self._retained),
-            "position": self._position,
-            "sum": self._sum.copy(),
-            "mean": self._mean.copy(),
-        }
+        run = self.run.state_dict()
+        if self._walk is None:
+            raise ResetNeeded("there is no episode: call reset()")
+        return {**run, "generator": self.np_random.bit_generator.state, **self._walk.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
@@ -198,20 +211,16 @@ class ImageSelectEnv(Selection, TrainingEnv[NDArray[np.float32], np.int64]):
                 f"state: it walks {len(state['order']):,} images, this environment has {self.num_images:,}; load it "
                 "into one of the same keywords"
             )
-        self._load_selection(state, self.np_random)
-        self._begin_walk(state["order"].copy())
-        self._retained = bytearray(state["retained"])
-        self._position = state["position"]
-        self._count = sum(self._retained)
-        self._sum = state["sum"].copy()
-        self._mean = state["mean"].copy()
-        if self._position < self._length:
-            self._means[self._position] = self._mean
+        self.run.load_state_dict(state)
+        self.np_random.bit_generator.state = state["generator"]
+        self._walk = self._new_walk(state["order"].copy())
+        self._walk.load_state_dict(state)
 
     # -- the picture ---------------------------------------------------------------------------------------------
 
     def _draw(self) -> NDArray[np.uint8]:
         """The current image, those retained and removed so far, and the keep ratio."""
+        assert self._walk is not None
         if self._picture is None:
             self._picture = WalkPicture(self.splits)
-        return self._picture.draw(self._order, self._retained, self._position)
+        return self._picture.draw(self._walk.order, self._walk.retained, self._walk.position)

@@ -1,4 +1,4 @@
-"""Pretrained networks, kept in the cache folder: training one takes minutes, reading it back a moment."""
+"""Pretrained networks, in the cache folder: training one takes minutes, reading one back a moment."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import torch
 
 from fer_gym import files
 from fer_gym.data import cache
-from fer_gym.training import Trainer
+from fer_gym.training import VERSION, Trainer
 
-# Enough for a benchmark of ten seeds and its siblings; the least recently used go first.
+# Enough for a benchmark of ten seeds on three tasks; the least recently used go first.
 _KEPT = 32
 
 
 def pretrain(trainer: Trainer, seed: int, epochs: int) -> None:
     """Bring `trainer` to the state after `epochs` epochs on every training image from `seed`.
 
-    The state is cached by data, network, settings and seed; the bits are the same either way. A user's network
-    factory cannot be told from another of the same name, so those are trained each time.
+    The state is cached by data, network, settings and seed; the bits are the same either way. User's network
+    factories are trained each time, since two of them may have one name.
     """
     trainer.initialise(seed)
     if epochs == 0 or not isinstance(trainer.settings.network, str):
@@ -45,27 +45,26 @@ def pretrain(trainer: Trainer, seed: int, epochs: int) -> None:
         _save(trainer, path)
     except OSError as error:
         # The training is done, and worth more than its copy.
-        message = "the pretrained network is not kept: %s; set FER_GYM_CACHE to a folder that can be written to"
+        message = "the pretrained network is not cached: %s; set FER_GYM_CACHE to a folder that can be written to"
         logging.getLogger(__name__).warning(message, error)
 
 
 def fingerprint(trainer: Trainer) -> str:
-    """What decides the bits of a training run of a freshly initialised trainer, if its network is one of ours."""
+    """A digest of all that decides the bits of the training of a freshly initialised trainer with a named network."""
     digest = hashlib.blake2b(digest_size=16)
     for array in (trainer.splits.train.pixels, trainer.splits.train.labels):
         digest.update(repr(array.shape).encode())
         digest.update(np.ascontiguousarray(array).data)
-    # The network as it stands: another version of its code must not find this one's training.
     digest.update(str(trainer.network).encode())
     for tensor in trainer.network.state_dict().values():
         digest.update(tensor.cpu().contiguous().numpy().data)
-    training = (trainer.settings, trainer.device.type, trainer.bf16, len(trainer.splits.classes))
+    training = (VERSION, trainer.settings, trainer.device.type, trainer.bf16, len(trainer.splits.classes))
     digest.update(repr((training, torch.get_num_threads(), torch.__version__)).encode())
     return digest.hexdigest()
 
 
 def _save(trainer: Trainer, path: Path) -> None:
-    """Keep a pretrained network, and throw out those that were not used for longest."""
+    """Cache a pretrained network, and remove those that were not used for longest."""
     with files.written_whole(path) as file:
         torch.save(trainer.state_dict(), file)
     by_use = sorted(path.parent.glob("*.pt"), key=_last_use, reverse=True)

@@ -1,4 +1,4 @@
-"""The rewards of ImageSelect-v0 and the credit that each step of the walk is paid.
+"""The rewards of ImageSelect-v0 and the credit of each step of the walk.
 
 The table of the class docstring of `ImageSelectEnv`, as code.
 """
@@ -42,8 +42,8 @@ RewardFunction = Callable[[FinishedWalk], "NDArray[np.floating] | float"]
 
 
 @dataclass(frozen=True)
-class Payment:
-    """What a finished walk is paid.
+class WalkRewards:
+    """The rewards of a finished walk.
 
     Attributes:
         reward: the reward of the last step.
@@ -62,7 +62,7 @@ def probability(walk: FinishedWalk, baseline: str = "dataset", retain_cost: floa
     Args:
         walk: the finished walk.
         baseline: "dataset" = mean_j p(y_j|x_j); "marginal" = mean_j p(y_i|x_j); "class" = 1/C.
-        retain_cost: the price of keeping an image.
+        retain_cost: of each image, in units of the probability.
     """
     p = walk.probabilities.astype(np.float64)
     given = np.take_along_axis(p, walk.labels[:, None], axis=1)[:, 0]
@@ -94,7 +94,7 @@ def values(
     baseline: str = "dataset",
     retain_cost: float = 0.0,
 ) -> NDArray[np.float64]:
-    """R_i of every image, float64, (N,); or, 0-dimensional, the one number that the whole walk is worth.
+    """R_i of every image, float64, (N,); or, 0-dimensional, one number for the whole walk.
 
     Args:
         walk: the finished walk.
@@ -127,8 +127,8 @@ def values(
     return per_image
 
 
-def pay(values: NDArray[np.float64], retained: NDArray[np.bool_], credit: str = "retained") -> Payment:
-    """Pay for images what they are worth.
+def assign(values: NDArray[np.float64], retained: NDArray[np.bool_], credit: str = "retained") -> WalkRewards:
+    """The rewards and credits of images, from what each is worth.
 
     Args:
         values: as `values` returns them: (n,), or 0-dimensional.
@@ -137,39 +137,39 @@ def pay(values: NDArray[np.float64], retained: NDArray[np.bool_], credit: str = 
     """
     if values.ndim == 0:
         everywhere = np.full(len(retained), values, dtype=np.float32)
-        return Payment(float(values), everywhere, everywhere.copy())
+        return WalkRewards(float(values), everywhere, everywhere.copy())
     kept = retained.astype(np.float64)
     factor = {"retained": kept, "signed": 2 * kept - 1, "literal": np.ones(len(kept))}[credit]
-    return Payment(
+    return WalkRewards(
         reward=float(values[retained].sum()),  # Eq. 3
         sample_rewards=values.astype(np.float32),
         sample_credits=(factor * values).astype(np.float32),
     )
 
 
-def settle(
+def reward_walk(
     walk: FinishedWalk,
     reward: str | RewardFunction = "probability",
     baseline: str = "dataset",
     credit: str = "retained",
     retain_cost: float = 0.0,
-) -> Payment:
-    """Pay a finished walk: `pay` for its `values`, of which these are the arguments."""
-    return pay(values(walk, reward, baseline, retain_cost), walk.retained, credit)
+) -> WalkRewards:
+    """The rewards of a finished walk; the arguments are those of `values` and `assign`."""
+    return assign(values(walk, reward, baseline, retain_cost), walk.retained, credit)
 
 
-def settle_shards(
+def reward_shards(
     walk: FinishedWalk,
     walkers: int,
     reward: str | RewardFunction = "probability",
     baseline: str = "dataset",
     credit: str = "retained",
     retain_cost: float = 0.0,
-) -> list[Payment]:
-    """Pay a walk that several walkers shared, image i of it being walker i mod K's: each for its own images.
+) -> list[WalkRewards]:
+    """The rewards of each walker, for its own images: image i of the walk is walker i mod K's.
 
-    What an image is worth, its baseline included, comes from all N. One number for the whole walk is paid to each.
+    R_i of an image, its baseline included, is over all N images. One number for the whole walk goes to each walker.
     """
     worth = values(walk, reward, baseline, retain_cost)
     shares = [worth[k::walkers] if worth.ndim else worth for k in range(walkers)]
-    return [pay(share, walk.retained[k::walkers], credit) for k, share in enumerate(shares)]
+    return [assign(share, walk.retained[k::walkers], credit) for k, share in enumerate(shares)]

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from fer_gym.checks import check_choice, check_count, check_options, flag_in
 from fer_gym.envs.image_select import rewards
+from fer_gym.envs.image_select.env import ImageSelectEnv
 from fer_gym.envs.image_select.picture import WalkPicture
-from fer_gym.envs.image_select.run import Selection
+from fer_gym.envs.image_select.run import Run, RunEnv
+from fer_gym.envs.image_select.walk import ShardedWalk
 from fer_gym.errors import UsageError
 
 _Step = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 
 
-class ImageSelectVectorEnv(Selection, VectorEnv[NDArray[np.float32], ArrayLike, NDArray[Any]]):
+class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDArray[Any]]):
     """K walkers on K disjoint shards of one data set, for one network: `gym.make_vec("ImageSelect-v0", num_envs=K)`.
 
     An episode walks the N training images in T = ceil(N / K) steps. Of the order that the scalar environment would
@@ -64,26 +67,28 @@ class ImageSelectVectorEnv(Selection, VectorEnv[NDArray[np.float32], ArrayLike, 
         check_count("num_envs", num_envs, least=1)
         if not isinstance(autoreset_mode, AutoresetMode):
             check_choice("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
-        self.num_envs = int(num_envs)
-        super().__init__(**keywords)
+        bound = inspect.signature(ImageSelectEnv).bind(**keywords)
+        bound.apply_defaults()
+        of_run = dict(bound.arguments)
+        self.render_mode = of_run.pop("render_mode")
+        check_choice("render_mode", self.render_mode, (None, *self.metadata["render_modes"]))
+        self.run = Run(**of_run)
         images = self.num_images
         if num_envs > images:
             raise UsageError(f"num_envs: {num_envs:,} walkers for {images:,} training images; use at most one an image")
+        self.num_envs = int(num_envs)
         self._mode = AutoresetMode(autoreset_mode)
-        self._keywords |= {"num_envs": self.num_envs, "autoreset_mode": self._mode}
+        self._keywords = {**keywords, "num_envs": self.num_envs, "autoreset_mode": self._mode}
         self.metadata = {**self.metadata, "autoreset_mode": self._mode}
-        steps = -(-images // self.num_envs)
-        self._valid = np.arange(steps * self.num_envs).reshape(steps, self.num_envs) < images
-        self.shard_sizes: list[int] = self._valid.sum(axis=0).tolist()
+        self.single_observation_space = self.run.observation_space()
+        self.single_action_space = Discrete(2)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.shard_sizes = [len(range(k, images, self.num_envs)) for k in range(self.num_envs)]
+        self._walk: ShardedWalk | None = None
         self._picture: WalkPicture | None = None
 
-    def _set_spaces(self, observations: Box, actions: Discrete) -> None:
-        self.single_observation_space = observations
-        self.single_action_space = actions
-        self.observation_space = batch_space(observations, self.num_envs)
-        self.action_space = batch_space(actions, self.num_envs)
-
-    # -- the walk ------------------------------------------------------------------------------------------------
+    # -- the episode ---------------------------------------------------------------------------------------------
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -91,26 +96,18 @@ class ImageSelectVectorEnv(Selection, VectorEnv[NDArray[np.float32], ArrayLike, 
         """Begin an episode of all walkers; with `seed`, afresh. `options={"freeze": True}`: it will train nothing."""
         check_options(options, allowed=("freeze", "reset_mask"))
         frozen = flag_in(options, "freeze")
-        options = options or {}
-        if not np.all(options.get("reset_mask", True)):
+        if not np.all((options or {}).get("reset_mask", True)):
             raise UsageError("options: reset_mask leaves walkers out, but all of them begin an episode together")
         super().reset(seed=seed)
-        self._begin_walk(self._begin_episode(self.np_random, seed is not None, frozen))
-        return self._observations[0], {}
+        self._walk = None  # should this be interrupted, no step is taken before the next reset
+        self._walk = walk = self._new_walk(self.run.begin(self.np_random, afresh=seed is not None, frozen=frozen))
+        return walk.observations[0], {}
 
-    def _begin_walk(self, order: NDArray[np.int64]) -> None:
-        self._order = order
-        self._observations, self._features = self._laid_out(order, self.num_envs)
-        self._means = self._observations[:, :, self._width : 2 * self._width]
-        self._last = self._observations[-1].copy()  # returned once more at the end; the rows are the receiver's
-        self._length = len(self._observations)
-        self._position = 0
-        self._retained = np.zeros((self._length, self.num_envs), np.bool_)
-        self._count = np.zeros(self.num_envs)
-        self._sum = np.zeros((self.num_envs, self._width))
+    def _new_walk(self, order: NDArray[np.int64]) -> ShardedWalk:
+        return ShardedWalk(order, *self.run.lay_out(order, self.num_envs))
 
     def step(self, actions: ArrayLike) -> _Step:
-        """Retain (1) or remove (0) each walker's image and show the next; after the last ones, train and pay.
+        """Retain (1) or remove (0) each walker's image and show the next; after the last ones, train and reward.
 
         Args:
             actions: (K,).
@@ -118,59 +115,39 @@ class ImageSelectVectorEnv(Selection, VectorEnv[NDArray[np.float32], ArrayLike, 
         Returns:
             Observations (K, ...), rewards (K,) float64, terminations and truncations (K,) bool, and the info.
         """
-        t = self._position
-        if t >= self._length:
+        walk = self._walk
+        if walk is None:
+            raise ResetNeeded("there is no episode: call reset()")
+        if walk.position >= walk.length:
             return self._step_after_the_end()
-        retain = self._checked(actions) & self._valid[t]
-        self._retained[t] = retain
-        self._count += retain
-        np.add(self._sum, self._features[t], out=self._sum, where=retain[:, None])
-        self._position = t = t + 1
-        if t == self._length:
-            return self._finish()
-        self._write_means(self._means[t])
+        if walk.decide(actions):
+            return self._finish(walk)
         nobody = np.zeros(self.num_envs, np.bool_)
-        return self._observations[t], np.zeros(self.num_envs), nobody, nobody.copy(), {}
-
-    def _checked(self, actions: ArrayLike) -> NDArray[np.bool_]:
-        """Who retains, (K,)."""
-        actions = np.asarray(actions)
-        retain: NDArray[np.bool_] = actions == 1
-        if np.shape(retain) != (self.num_envs,) or not (retain | (actions == 0)).all():
-            raise UsageError(
-                f"actions: {actions.tolist()!r} is not allowed; use {self.num_envs} of 0 (remove) and 1 (retain)"
-            )
-        return retain
-
-    def _write_means(self, out: NDArray[np.float32]) -> None:
-        """The mean of what each walker retained, (K, D); zeros for who retained nothing."""
-        out[...] = self._sum * (1.0 / np.maximum(self._count, 1))[:, None]
+        return walk.observations[walk.position], np.zeros(self.num_envs), nobody, nobody.copy(), {}
 
     def _step_after_the_end(self) -> _Step:
-        self._begun()
+        self.run.begun()
         if self._mode is not AutoresetMode.NEXT_STEP:
             raise ResetNeeded("the episode is over: call reset()")
         nobody = np.zeros(self.num_envs, np.bool_)
         observations, info = self.reset()
         return observations, np.zeros(self.num_envs), nobody, nobody.copy(), info
 
-    def _finish(self) -> _Step:
-        """Train on the retained images, then pay every walker for its own."""
-        order, walkers = self._order, self.num_envs
-        retained = self._retained.reshape(-1)[: len(order)]  # in the order of the walk
-        payments = rewards.settle_shards(self._train_on(order, retained), walkers, **self._rewarding)
-        observations = self._last
-        self._write_means(observations[:, self._width : 2 * self._width])
+    def _finish(self, walk: ShardedWalk) -> _Step:
+        """Train on the retained images, then reward every walker for its own."""
+        order, walkers = walk.order, self.num_envs
+        retained = walk.retained.reshape(-1)[: len(order)]  # in the order of the walk
+        outcomes = rewards.reward_shards(self.run.train_on(order, retained), walkers, **self.run.rewarding)
+        observations = walk.last_observations()
         info = {
             "sample_index": self._by_walker([order[k::walkers] for k in range(walkers)], padding=-1),
-            "retained": self._retained.T.copy(),
-            "sample_rewards": self._by_walker([payment.sample_rewards for payment in payments], padding=0),
-            "sample_credits": self._by_walker([payment.sample_credits for payment in payments], padding=0),
-            "valid": self._valid.T.copy(),
-            "keep_ratio": self._count / self.shard_sizes,
-            "validation": {name: np.full(walkers, score) for name, score in self._validation.items()},
+            "retained": walk.retained.T.copy(),
+            "sample_rewards": self._by_walker([outcome.sample_rewards for outcome in outcomes], padding=0),
+            "sample_credits": self._by_walker([outcome.sample_credits for outcome in outcomes], padding=0),
+            "valid": walk.valid.T.copy(),
+            "keep_ratio": walk.count / self.shard_sizes,
+            "validation": {name: np.full(walkers, score) for name, score in self.run.validation.items()},
         }
-        paid = np.array([payment.reward for payment in payments])
         if self._mode is AutoresetMode.SAME_STEP:
             final = np.empty(walkers, object)
             for k, observation in enumerate(observations):
@@ -178,11 +155,12 @@ class ImageSelectVectorEnv(Selection, VectorEnv[NDArray[np.float32], ArrayLike, 
             info = {"final_obs": final, "final_info": info}
             observations, _ = self.reset()
         everybody = np.ones(walkers, np.bool_)
-        return observations, paid, everybody, ~everybody, self._with_masks(info)
+        reward = np.array([outcome.reward for outcome in outcomes])
+        return observations, reward, everybody, ~everybody, self._with_masks(info)
 
     def _by_walker(self, shards: list[NDArray[Any]], padding: int) -> NDArray[Any]:
         """A row for each walker, (K, T)."""
-        rows = np.full((self.num_envs, self._length), padding, dtype=shards[0].dtype)
+        rows = np.full((self.num_envs, max(self.shard_sizes)), padding, dtype=shards[0].dtype)
         for row, shard in zip(rows, shards, strict=True):
             row[: len(shard)] = shard
         return rows
@@ -201,11 +179,31 @@ class ImageSelectVectorEnv(Selection, VectorEnv[NDArray[np.float32], ArrayLike, 
         """An attribute of each walker: `num_images` is its shard's, every other one is the environment's."""
         return tuple(self.shard_sizes) if name == "num_images" else (getattr(self, name),) * self.num_envs
 
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute of the environment, which all walkers share.
+
+        Args:
+            name: of the attribute.
+            values: one for all walkers, or a list or tuple of K that are the same.
+
+        Raises:
+            ValueError: if the walkers' values differ.
+        """
+        each = values if isinstance(values, list | tuple) else [values] * self.num_envs
+        if len(each) != self.num_envs or any(value is not each[0] and value != each[0] for value in each):
+            raise UsageError(f"{name}: the walkers share one environment; give {self.num_envs} times the same value")
+        setattr(self, name, each[0])
+
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call a method, once for all walkers; its result for each."""
         return (getattr(self, name)(*args, **kwargs),) * self.num_envs
 
     # -- the state -----------------------------------------------------------------------------------------------
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is an episode, and so a state."""
+        return self._walk is not None and self.run.trainer is not None
 
     def state_dict(self) -> dict[str, Any]:
         """The whole state: network, optimiser, generators and walks. `copy.deepcopy` copies it.
@@ -213,29 +211,23 @@ class ImageSelectVectorEnv(Selection, VectorEnv[NDArray[np.float32], ArrayLike, 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
-        return {
-            **self._selection_state(self.np_random),
-            "order": self._order.copy(),
-            "retained": self._retained.copy(),
-            "position": self._position,
-            "sum": self._sum.copy(),
-        }
+        run = self.run.state_dict()
+        if self._walk is None:
+            raise ResetNeeded("there is no episode: call reset()")
+        return {**run, "generator": self.np_random.bit_generator.state, **self._walk.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
-        if (len(state["order"]), np.shape(state["retained"])) != (self.num_images, self._valid.shape):
+        shape = max(self.shard_sizes), self.num_envs
+        if (len(state["order"]), np.shape(state["retained"])) != (self.num_images, shape):
             raise UsageError(
                 f"state: not one of {self.num_envs} walkers on {self.num_images:,} images; load it into an environment "
                 "of the same keywords"
             )
-        self._load_selection(state, self.np_random)
-        self._begin_walk(state["order"].copy())
-        self._retained = state["retained"].copy()
-        self._position = state["position"]
-        self._count = self._retained.sum(axis=0, dtype=np.float64)
-        self._sum = state["sum"].copy()
-        if self._position < self._length:
-            self._write_means(self._means[self._position])
+        self.run.load_state_dict(state)
+        self.np_random.bit_generator.state = state["generator"]
+        self._walk = self._new_walk(state["order"].copy())
+        self._walk.load_state_dict(state)
 
     # -- the picture ---------------------------------------------------------------------------------------------
 
@@ -243,11 +235,13 @@ class ImageSelectVectorEnv(Selection, VectorEnv[NDArray[np.float32], ArrayLike, 
         """Each walker's state as a picture, uint8, (H, W, 3), with `render_mode="rgb_array"`."""
         if self.render_mode is None:
             return None
-        self._begun()
+        walk = self._walk
+        if walk is None:
+            raise ResetNeeded("there is nothing to draw: call reset()")
         if self._picture is None:
             self._picture = WalkPicture(self.splits)
         frames = []
         for k, size in enumerate(self.shard_sizes):
-            retained = bytearray(self._retained[:size, k].tobytes())
-            frames.append(self._picture.draw(self._order[k :: self.num_envs], retained, min(self._position, size)))
+            retained = bytearray(walk.retained[:size, k].tobytes())
+            frames.append(self._picture.draw(walk.order[k :: self.num_envs], retained, min(walk.position, size)))
         return tuple(frames)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from fer_gym.checks import check_choice, check_count, check_options
 from fer_gym.data import Splits, load
-from fer_gym.envs.reg_tune import rewards as chunk_rewards
+from fer_gym.envs.base import ScalarEnv, keywords_of
+from fer_gym.envs.reg_tune import rewards
 from fer_gym.envs.reg_tune.picture import RunPicture
 from fer_gym.envs.reg_tune.rewards import Chunk, RewardFunction
-from fer_gym.envs.training_env import TrainingEnv
 from fer_gym.errors import UsageError
 from fer_gym.training import NetworkFactory, Pending, Regularizer, Strengths, Trainer, TrainerSettings
 
@@ -34,7 +34,7 @@ class _Launched:
     pending: list[Pending]
 
 
-class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
+class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
     """Choose how strongly a child network is regularised while it trains (Purposeful Regularization, Hong 2024).
 
     ## Description
@@ -142,12 +142,12 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
         device: str = "auto",
         render_mode: str | None = None,
     ) -> None:
-        self._keywords = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
+        self._keywords = keywords_of(RegTuneEnv, locals())
         for name, count in (("chunk_size", chunk_size), ("val_batches", val_batches), ("chunks", chunks)):
             check_count(name, count, least=1)
         check_choice("warmup", warmup, ("uniform", None))
         if not callable(reward):
-            check_choice("reward", reward, chunk_rewards.REWARDS, or_else="a callable")
+            check_choice("reward", reward, rewards.REWARDS, or_else="a callable")
         check_choice("train_f1", train_f1, ("train", "eval"))
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.chunk_size = chunk_size
@@ -166,7 +166,24 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
         self._picture: RunPicture | None = None
         self._history: list[Chunk] = []
         self._chunk = self.chunks
+        self._trainer: Trainer | None = None  # built at the first reset: no device is touched before it
         self._launched: _Launched | None = None
+
+    @property
+    def trainer(self) -> Trainer:
+        """The child as it is, with its optimiser and data.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset, and after one that was interrupted.
+        """
+        if self._trainer is None:
+            raise ResetNeeded("there is no state before the first reset: call reset()")
+        return self._trainer
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a child, and so a state."""
+        return self._trainer is not None
 
     # -- the run -------------------------------------------------------------------------------------------------
 
@@ -201,7 +218,7 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
         self._chunk += 1
         chunk = self._finish(launched)
         self._trainer = launched.trainer
-        reward = chunk_rewards.pay(chunk, self.reward, steps_left, self.worst_loss)
+        reward = rewards.reward_of(chunk, self.reward, steps_left, self.worst_loss)
         info = self._info(chunk)
         if self._over:
             info["validation"] = self._trainer.evaluate("val")
@@ -214,13 +231,19 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
         self._launched = self._begin(action)
 
     def _begin(self, action: NDArray[np.float32]) -> _Launched:
-        if self._trainer is None or self._over:
+        if self.needs_reset:
             raise ResetNeeded("the episode is over or was never begun: call reset()")
         strengths = self.checked(action)
-        trainer, self._trainer = self._trainer, None  # should this be interrupted, the next reset starts afresh
+        trainer = self.trainer
+        self._trainer = None  # should this be interrupted, the next reset starts afresh
         # After a warm-up that diverged there is nothing left to train.
         pending = [] if self._history and self._history[-1].diverged else self._train(trainer, strengths)
         return _Launched(trainer, strengths, pending)
+
+    @property
+    def needs_reset(self) -> bool:
+        """Whether there is no episode to step: before the first reset, and after an episode's end."""
+        return self._trainer is None or self._over
 
     @property
     def _over(self) -> bool:
@@ -298,7 +321,7 @@ class RegTuneEnv(TrainingEnv[NDArray[np.float32], NDArray[np.float32]]):
             gymnasium.error.ResetNeeded: before the first reset.
         """
         return {
-            "trainer": self._begun().state_dict(),
+            "trainer": self.trainer.state_dict(),
             "generator": self.np_random.bit_generator.state,
             "images": len(self.splits.train),
             "chunk": self._chunk,

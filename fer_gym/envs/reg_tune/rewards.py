@@ -44,11 +44,11 @@ class Chunk:
         return not (np.isfinite(self.train_losses).all() and math.isfinite(self.val_loss))
 
 
-#: A reward of one's own. Its attribute `worst`, -1 without one, is what a diverged run is paid for each step left.
+#: A reward of one's own. Its attribute `worst`, -1 without one, is the reward of a diverged run for each step left.
 RewardFunction = Callable[[Chunk], float]
 
 
-def pay(chunk: Chunk, reward: str | RewardFunction, steps_left: int, worst_loss: float) -> float:
+def reward_of(chunk: Chunk, reward: str | RewardFunction, steps_left: int, worst_loss: float) -> float:
     """The reward of the step that trained `chunk`.
 
     Args:

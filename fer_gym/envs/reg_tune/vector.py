@@ -7,6 +7,7 @@ import functools
 from typing import Any
 
 import numpy as np
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
@@ -55,13 +56,21 @@ class RegTuneVectorEnv(SyncVectorEnv):
         super().__init__([child] * num_envs, autoreset_mode=autoreset_mode)
 
     def step(self, actions: NDArray[np.float32]) -> Any:
-        """Train each child's next chunk under its row of `actions`, float32 (K, h)."""
+        """Train each child's next chunk under its row of `actions`, float32 (K, h).
+
+        Raises:
+            gymnasium.error.ResetNeeded: if a child has no episode; no child is then touched.
+        """
         if np.shape(actions) != self.action_space.shape:
             raise UsageError(f"actions: shape {np.shape(actions)} is not allowed; use {self.action_space.shape}")
         for child, action in zip(self.envs, actions, strict=True):
             child.checked(action)
-        # A child whose episode is over is about to be reset instead.
-        ongoing = zip(self.envs, actions, self._autoreset_envs, strict=True)
+        # A child whose episode is over is reset instead, but in "Disabled" mode.
+        resets = self._autoreset_envs & (self.autoreset_mode is AutoresetMode.NEXT_STEP)
+        waiting = [k for k, child in enumerate(self.envs) if child.needs_reset and not resets[k]]
+        if waiting:
+            raise ResetNeeded(f"no episode of child {', '.join(map(str, waiting))}: call reset() with its reset_mask")
+        ongoing = zip(self.envs, actions, resets, strict=True)
         works = [functools.partial(child.launch, action) for child, action, over in ongoing if not over]
         hardware.side_by_side(works, hardware.resolve_device(self.envs[0].settings.device))
         return super().step(actions)

@@ -32,7 +32,7 @@ def test_it_learns_where_the_network_agrees() -> None:
     agrees = np.arange(24) % 3 != 0
     features = rng.normal(0, 0.1, base.outputs.features.shape).astype(np.float32)
     features[:, 0] = np.where(agrees, 3.0, -3.0)
-    base._outputs = Outputs(features, np.eye(3, dtype=np.float32)[np.where(agrees, labels, (labels + 1) % 3)])
+    base.run._outputs = Outputs(features, np.eye(3, dtype=np.float32)[np.where(agrees, labels, (labels + 1) % 3)])
     agent = _agent(env, n_epochs=60)
     agent._fit()
     assert np.array_equal(agent.keep_probability(features) > 0.9, agrees)

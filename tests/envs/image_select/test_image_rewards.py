@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fer_gym.envs import FinishedWalk
-from fer_gym.envs.image_select.rewards import settle
+from fer_gym.envs.image_select.rewards import reward_walk
 
 
 def walk(
@@ -33,12 +33,12 @@ def near(values: Any) -> Any:
     ("credit", "credits"), [("retained", [0.4, 0, 0]), ("signed", [0.4, 0, 0.4]), ("literal", [0.4, 0, -0.4])]
 )
 def test_the_worked_example(credit: str, credits: list[float]) -> None:
-    payment = settle(WORKED, "probability", "dataset", credit)
-    assert payment.reward == near(0.4)
-    assert type(payment.reward) is float
-    assert payment.sample_rewards.tolist() == near([0.4, 0, -0.4])
-    assert payment.sample_credits.tolist() == near(credits)
-    assert payment.sample_rewards.dtype == payment.sample_credits.dtype == np.float32
+    outcome = reward_walk(WORKED, "probability", "dataset", credit)
+    assert outcome.reward == near(0.4)
+    assert type(outcome.reward) is float
+    assert outcome.sample_rewards.tolist() == near([0.4, 0, -0.4])
+    assert outcome.sample_credits.tolist() == near(credits)
+    assert outcome.sample_rewards.dtype == outcome.sample_credits.dtype == np.float32
 
 
 REWARDS = {  # baseline: R_i without a cost
@@ -53,18 +53,18 @@ FACTORS = {"retained": [1, 0, 0, 1], "signed": [1, -1, -1, 1], "literal": [1, 1,
 @pytest.mark.parametrize("credit", FACTORS)
 @pytest.mark.parametrize("baseline", REWARDS)
 def test_probability(baseline: str, credit: str, cost: float) -> None:
-    payment = settle(THREE, "probability", baseline, credit, cost)
+    outcome = reward_walk(THREE, "probability", baseline, credit, cost)
     rewards = [value - cost for value in REWARDS[baseline]]
-    assert payment.sample_rewards.tolist() == near(rewards)
-    assert payment.reward == near(rewards[0] + rewards[3])  # of the retained, whatever the credit
-    assert payment.sample_credits.tolist() == near([f * r for f, r in zip(FACTORS[credit], rewards, strict=True)])
+    assert outcome.sample_rewards.tolist() == near(rewards)
+    assert outcome.reward == near(rewards[0] + rewards[3])  # of the retained, whatever the credit
+    assert outcome.sample_credits.tolist() == near([f * r for f, r in zip(FACTORS[credit], rewards, strict=True)])
 
 
 @pytest.mark.parametrize(("credit", "sign"), [("retained", 0), ("signed", -1), ("literal", 1)])
 def test_probability_with_nothing_retained(credit: str, sign: int) -> None:
-    payment = settle(walk([[0.9, 0.1], [0.2, 0.8]], [0, 0], [0, 0]), credit=credit)
-    assert payment.reward == 0.0
-    assert payment.sample_credits.tolist() == near([sign * 0.35, sign * -0.35])
+    outcome = reward_walk(walk([[0.9, 0.1], [0.2, 0.8]], [0, 0], [0, 0]), credit=credit)
+    assert outcome.reward == 0.0
+    assert outcome.sample_credits.tolist() == near([sign * 0.35, sign * -0.35])
 
 
 # "f1_change" and "log_likelihood" are one number for the walk: baseline, credit and cost do not concern them.
@@ -73,10 +73,10 @@ UNCONCERNED = [{}, {"baseline": "class", "credit": "signed", "retain_cost": 0.5}
 
 @pytest.mark.parametrize("others", UNCONCERNED)
 def test_f1_change(others: dict[str, Any]) -> None:
-    payment = settle(THREE, "f1_change", **others)
-    assert payment.reward == near(0.25)
-    assert payment.sample_rewards.tolist() == payment.sample_credits.tolist() == near([0.25] * 4)
-    worse = settle(walk([[1.0, 0.0]], [0], [1], f1=(0.5, 0.125)), "f1_change")
+    outcome = reward_walk(THREE, "f1_change", **others)
+    assert outcome.reward == near(0.25)
+    assert outcome.sample_rewards.tolist() == outcome.sample_credits.tolist() == near([0.25] * 4)
+    worse = reward_walk(walk([[1.0, 0.0]], [0], [1], f1=(0.5, 0.125)), "f1_change")
     assert worse.reward == near(-0.375)
 
 
@@ -90,15 +90,15 @@ def test_f1_change(others: dict[str, Any]) -> None:
     ],
 )
 def test_log_likelihood(actions: list[int], expected: float, others: dict[str, Any]) -> None:
-    payment = settle(walk(THREE.probabilities.tolist(), [0, 1, 2, 1], actions), "log_likelihood", **others)
-    assert payment.reward == near(expected)
-    assert payment.sample_rewards.tolist() == payment.sample_credits.tolist() == near([expected] * 4)
+    outcome = reward_walk(walk(THREE.probabilities.tolist(), [0, 1, 2, 1], actions), "log_likelihood", **others)
+    assert outcome.reward == near(expected)
+    assert outcome.sample_rewards.tolist() == outcome.sample_credits.tolist() == near([expected] * 4)
 
 
 def test_log_likelihood_of_the_impossible_is_finite() -> None:
-    payment = settle(walk([[1.0, 0.0], [1.0, 0.0]], [1, 0], [1, 0]), "log_likelihood")
-    assert math.isfinite(payment.reward)
-    assert payment.reward < math.log(1e-30)
+    outcome = reward_walk(walk([[1.0, 0.0], [1.0, 0.0]], [1, 0], [1, 0]), "log_likelihood")
+    assert math.isfinite(outcome.reward)
+    assert outcome.reward < math.log(1e-30)
 
 
 @pytest.mark.parametrize("credit", FACTORS)
@@ -109,20 +109,20 @@ def test_a_function_that_returns_an_array_is_paid_like_probability(credit: str) 
         seen.append(finished)
         return [1, -2, 3, 5]
 
-    payment = settle(THREE, reward, credit=credit, baseline="class", retain_cost=9.0)
+    outcome = reward_walk(THREE, reward, credit=credit, baseline="class", retain_cost=9.0)
     assert seen == [THREE]
-    assert payment.reward == 6.0
-    assert payment.sample_rewards.tolist() == [1, -2, 3, 5]
-    assert payment.sample_credits.tolist() == [f * r for f, r in zip(FACTORS[credit], [1, -2, 3, 5], strict=True)]
+    assert outcome.reward == 6.0
+    assert outcome.sample_rewards.tolist() == [1, -2, 3, 5]
+    assert outcome.sample_credits.tolist() == [f * r for f, r in zip(FACTORS[credit], [1, -2, 3, 5], strict=True)]
 
 
 @pytest.mark.parametrize("value", [0.75, np.float32(0.75), np.array(0.75)])
 def test_a_function_that_returns_a_float_is_paid_like_f1_change(value: Any) -> None:
-    payment = settle(THREE, lambda finished: value, credit="signed")
-    assert payment.reward == 0.75
-    assert type(payment.reward) is float
-    assert payment.sample_rewards.tolist() == payment.sample_credits.tolist() == [0.75] * 4
-    assert not np.shares_memory(payment.sample_rewards, payment.sample_credits)
+    outcome = reward_walk(THREE, lambda finished: value, credit="signed")
+    assert outcome.reward == 0.75
+    assert type(outcome.reward) is float
+    assert outcome.sample_rewards.tolist() == outcome.sample_credits.tolist() == [0.75] * 4
+    assert not np.shares_memory(outcome.sample_rewards, outcome.sample_credits)
 
 
 @pytest.mark.parametrize(
@@ -131,11 +131,11 @@ def test_a_function_that_returns_a_float_is_paid_like_f1_change(value: Any) -> N
 )
 def test_a_function_that_returns_nonsense(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^reward: .*\(4,\)"):
-        settle(THREE, lambda finished: value)
+        reward_walk(THREE, lambda finished: value)
 
 
 @pytest.mark.parametrize("reward", ["probability", lambda finished: np.zeros(1), lambda finished: 0.0])
 def test_a_walk_of_one_image(reward: Any) -> None:
-    payment = settle(walk([[0.25, 0.75]], [1], [1]), reward)
-    assert payment.reward == 0.0
-    assert payment.sample_credits.tolist() == [0.0]
+    outcome = reward_walk(walk([[0.25, 0.75]], [1], [1]), reward)
+    assert outcome.reward == 0.0
+    assert outcome.sample_credits.tolist() == [0.0]

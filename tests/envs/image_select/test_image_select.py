@@ -12,7 +12,7 @@ from torch import nn
 
 from fer_gym.data import Splits
 from fer_gym.envs import FinishedWalk, ImageSelectEnv
-from fer_gym.envs.image_select.rewards import settle
+from fer_gym.envs.image_select.rewards import reward_walk
 from fer_gym.training import Trainer
 
 SPLITS = tiny_data.splits(13, held_out=6, side=8)
@@ -132,11 +132,11 @@ def test_the_reward_is_of_the_network_after_the_training(keywords: dict[str, Any
     _, rewards, info = walk(env, some_actions())
     # The network as it is now, looked through once more.
     order = info["sample_index"]
-    outputs = env._begun().outputs("train")
+    outputs = env.trainer.outputs("train")
     finished = FinishedWalk(
         outputs.probabilities[order], SPLITS.train.labels[order], info["retained"], before, env.evaluate("val")
     )
-    expected = settle(finished, **keywords)
+    expected = reward_walk(finished, **keywords)
     assert rewards[-1] == expected.reward
     assert np.array_equal(info["sample_rewards"], expected.sample_rewards)
     assert np.array_equal(info["sample_credits"], expected.sample_credits)
@@ -380,9 +380,9 @@ def test_a_network_of_ones_own() -> None:
     env = make(network=factory, pretrain_epochs=1)
     assert env.observation_space.shape == (10,)
     observation, _ = env.reset(seed=0)
-    network = env._begun().network
+    network = env.trainer.network
     observations, _, info = walk(env, [0] * 13)
-    standard = env._begun()._standardise(torch.from_numpy(SPLITS.train.pixels[info["sample_index"]]))
+    standard = env.trainer._standardise(torch.from_numpy(SPLITS.train.pixels[info["sample_index"]]))
     with torch.no_grad():
         expected = network[:3](standard)
     np.testing.assert_allclose(np.stack([observation, *observations[:-1]])[:, :5], expected, atol=1e-5)

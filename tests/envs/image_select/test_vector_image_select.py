@@ -15,9 +15,11 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from fer_gym.envs import ImageSelectEnv
-from fer_gym.envs.image_select.rewards import FinishedWalk, settle
+from fer_gym.envs.image_select.rewards import FinishedWalk, reward_walk
 from fer_gym.envs.image_select.vector import ImageSelectVectorEnv
+from fer_gym.errors import UsageError
 from fer_gym.training import Trainer
+from fer_gym_agents import GymnasiumVecEnv
 
 N = 10
 SPLITS = tiny_data.splits(N, held_out=6, side=8)
@@ -134,7 +136,7 @@ def test_three_walkers_on_ten_images(observe_label: bool, monkeypatch: pytest.Mo
     first, info = env.reset(seed=2)
     assert info == {}
     alone.reset(seed=2)
-    order, features = alone._order, env.outputs.features
+    order, features = alone._walk.order, env.outputs.features
     trained: list[list[int]] = []
     original = Trainer.train_epochs
     monkeypatch.setattr(
@@ -213,9 +215,9 @@ def test_baselines_are_of_all_images() -> None:
     env = make(baseline="marginal", credit="literal")
     env.reset(seed=3)
     _, _, _, _, info = walk(env, some_actions(4, 3))[-1]
-    outputs = env._begun().outputs("train")
+    outputs = env.trainer.outputs("train")
     scores = env.evaluate("val")
-    expected = settle(
+    expected = reward_walk(
         FinishedWalk(outputs.probabilities, SPLITS.train.labels, np.ones(N, bool), scores, scores),
         baseline="marginal",
         credit="literal",
@@ -485,3 +487,14 @@ def test_frames() -> None:
     assert all((one != other).any() for one, other in zip(frames, before, strict=True))
     assert make().render() is None
     env.close()
+
+
+def test_attributes_are_set_for_all_walkers() -> None:
+    env = GymnasiumVecEnv(ImageSelectVectorEnv(num_envs=3, dataset=SPLITS))
+    env.set_attr("note", "same")
+    assert env.get_attr("note") == ["same"] * 3
+    env.env.unwrapped.set_attr("note", ["other"] * 3)
+    assert env.get_attr("note") == ["other"] * 3
+    for values in (["a", "b", "b"], ["a", "a"]):
+        with pytest.raises(UsageError, match=r"^note: the walkers share one environment; give 3 times the same value$"):
+            env.env.unwrapped.set_attr("note", values)

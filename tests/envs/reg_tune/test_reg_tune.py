@@ -14,6 +14,7 @@ from sklearn.metrics import f1_score
 
 from fer_gym.envs import Chunk, RegTuneEnv
 from fer_gym.envs.reg_tune import rewards as chunk_rewards
+from fer_gym.errors import UsageError
 from fer_gym.training import Batches, Trainer
 
 SPLITS = tiny_data.splits(30, held_out=20)
@@ -115,13 +116,13 @@ def chunk(val_loss: float = 1.5, train_losses: tuple[float, ...] = (1.0, 2.0)) -
     ],
 )
 def test_the_table_by_hand(reward: str, expected: float, lost: float) -> None:
-    assert chunk_rewards.pay(chunk(), reward, 5, 19.0) == pytest.approx(expected)
+    assert chunk_rewards.reward_of(chunk(), reward, 5, 19.0) == pytest.approx(expected)
     for diverged in (chunk(val_loss=math.nan), chunk(train_losses=(1.0, math.inf))):
-        assert chunk_rewards.pay(diverged, reward, 5, 19.0) == pytest.approx(lost)
+        assert chunk_rewards.reward_of(diverged, reward, 5, 19.0) == pytest.approx(lost)
 
 
 def test_a_huge_loss_costs_no_more_than_the_bound() -> None:
-    assert chunk_rewards.pay(chunk(val_loss=1e9), "neg_val_loss", 5, 19.0) == -19.0
+    assert chunk_rewards.reward_of(chunk(val_loss=1e9), "neg_val_loss", 5, 19.0) == -19.0
 
 
 def test_a_reward_of_ones_own() -> None:
@@ -131,13 +132,13 @@ def test_a_reward_of_ones_own() -> None:
         def __call__(self, chunk: Chunk) -> float:
             return chunk.number + chunk.hyperparameters["dropout"]
 
-    assert chunk_rewards.pay(chunk(), Worst(), 5, 19.0) == 3.5
-    assert chunk_rewards.pay(chunk(math.inf), Worst(), 5, 19.0) == -15.0
-    assert chunk_rewards.pay(chunk(math.inf), lambda _: 0.0, 5, 19.0) == -5.0
+    assert chunk_rewards.reward_of(chunk(), Worst(), 5, 19.0) == 3.5
+    assert chunk_rewards.reward_of(chunk(math.inf), Worst(), 5, 19.0) == -15.0
+    assert chunk_rewards.reward_of(chunk(math.inf), lambda _: 0.0, 5, 19.0) == -5.0
     with pytest.raises(ValueError, match=r"^reward: the function returned None"):
-        chunk_rewards.pay(chunk(), lambda _: None, 5, 19.0)  # type: ignore[arg-type,return-value]
+        chunk_rewards.reward_of(chunk(), lambda _: None, 5, 19.0)  # type: ignore[arg-type,return-value]
     with pytest.raises(ValueError, match=r"^reward: the function returned nan"):
-        chunk_rewards.pay(chunk(), lambda _: math.nan, 5, 19.0)
+        chunk_rewards.reward_of(chunk(), lambda _: math.nan, 5, 19.0)
     env = make(reward=Worst())
     env.reset(seed=0)
     assert [step[1] for step in play(env)] == [1.5, 2.5, 3.5, 4.5]
@@ -313,6 +314,17 @@ def test_out_of_memory_is_one_line_and_the_next_run_is_clean(error: Exception, m
     other = make()
     other.reset(seed=0)
     assert [step[1] for step in play(env)] == [step[1] for step in play(other)]
+
+
+def test_out_of_memory_in_an_evaluation_names_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA")
+
+    env = make()
+    env.reset(seed=0)
+    monkeypatch.setattr(env.trainer.network, "forward", full)
+    with pytest.raises(UsageError, match=r"^device: cpu has too little memory to evaluate the images; lower `limit`"):
+        env.evaluate("val")
 
 
 # -- what is not allowed ---------------------------------------------------------------------------------------------

@@ -137,6 +137,23 @@ def test_a_masked_reset_after_a_state() -> None:
         assert same(reset_the_second(other), expected)
 
 
+def test_a_step_with_a_child_without_an_episode_touches_no_child() -> None:
+    envs, other = make(autoreset_mode="Disabled"), make(autoreset_mode="Disabled")
+    with pytest.raises(ResetNeeded, match=r"^no episode of child 0, 1, 2: call reset\(\) with its reset_mask$"):
+        envs.step(actions(0))
+    for each in (envs, other):
+        each.reset(seed=1)
+        each.step(actions(0))
+        each.step(actions(1))
+        each.envs[1].reset(seed=8)  # one child is behind the others
+        each.step(actions(2))
+    with pytest.raises(ResetNeeded, match=r"^no episode of child 0, 2: "):
+        envs.step(actions(3))
+    for each in (envs, other):
+        each.reset(options={"reset_mask": np.array([True, False, True])})
+    assert same(envs.step(actions(4)), other.step(actions(4)))
+
+
 def test_what_is_not_allowed_leaves_all_untouched() -> None:
     envs, other = make(), make()
     for each in (envs, other):

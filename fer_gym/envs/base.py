@@ -1,8 +1,10 @@
-"""What the environments share: the trainer behind them, its scores, pickling and the picture."""
+"""What all environments share: scores and pickling; and what the scalar ones share: rendering."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
 import gymnasium as gym
@@ -19,6 +21,14 @@ ObsType = TypeVar("ObsType")
 ActType = TypeVar("ActType")
 
 
+def keywords_of(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords that an environment was made with, out of the local variables of its `__init__`.
+
+    The class's signature says which these are: a debugger adds variables of its own to a frame's.
+    """
+    return {name: given[name] for name in inspect.signature(kind).parameters}
+
+
 class Picture(Protocol):
     """What draws an environment."""
 
@@ -29,30 +39,40 @@ class Picture(Protocol):
         """Close the window."""
 
 
-class Training:
-    """What every environment over one `Trainer` has, scalar or vector: its scores, its state, and pickling.
+class NetworkEnv(ABC):
+    """An environment in which a network is trained, scalar or vector: the network's scores, and pickling.
 
-    A subclass keeps its keywords in `_keywords`; `_trainer` is None whenever no step may be taken: before the first
-    reset, and after an interruption.
+    A subclass keeps its keywords in `_keywords`.
     """
 
     spec: EnvSpec | None
     _keywords: dict[str, Any]
-    _trainer: Trainer | None = None  # built at the first reset: no device is touched before it
-
-    def _begun(self) -> Trainer:
-        if self._trainer is None:
-            raise ResetNeeded("there is no state before the first reset: call reset()")
-        return self._trainer
 
     @property
+    @abstractmethod
     def trainer(self) -> Trainer:
         """The network as it is, with its optimiser and data.
 
         Raises:
+            gymnasium.error.ResetNeeded: before the first reset, and after one that was interrupted.
+        """
+
+    @property
+    @abstractmethod
+    def has_begun(self) -> bool:
+        """Whether there is a network, and so a state."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """The whole state, which `copy.deepcopy` copies.
+
+        Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
-        return self._begun()
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
 
     def evaluate(self, split: str) -> dict[str, float]:
         """Score the network as it is on a whole split: `accuracy`, `average_accuracy`, `macro_f1`, `macro_f1_of_means`.
@@ -77,22 +97,10 @@ class Training:
             gymnasium.error.ResetNeeded: before the first reset.
         """
         check_choice("split", split, ("val", "test"))
-        return self._begun().confusion(split)
-
-    @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """The whole state, which `copy.deepcopy` copies.
-
-        Raises:
-            gymnasium.error.ResetNeeded: before the first reset.
-        """
-
-    @abstractmethod
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
+        return self.trainer.confusion(split)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = None if self._trainer is None else self.state_dict()
+        state = self.state_dict() if self.has_begun else None
         return {"keywords": self._keywords, "spec": self.spec, "state": state}
 
     def __setstate__(self, pickled: dict[str, Any]) -> None:
@@ -102,17 +110,18 @@ class Training:
             self.load_state_dict(pickled["state"])
 
 
-class TrainingEnv(Training, gym.Env[ObsType, ActType]):
-    """A Gymnasium environment over one `Trainer`. A subclass sets `render_mode`."""
+class ScalarEnv(NetworkEnv, gym.Env[ObsType, ActType]):
+    """A Gymnasium environment in which a network is trained. A subclass sets `render_mode`."""
 
-    _picture: Picture | None = None
+    _picture: Picture | None = None  # made when it is first needed
 
     def render(self) -> NDArray[np.uint8] | None:
         """The state as a picture, uint8, (H, W, 3), or in a window."""
         if self.render_mode is None:
             gym.logger.warn("render() does nothing without a render_mode: gym.make(..., render_mode='rgb_array')")
             return None
-        self._begun()
+        if not self.has_begun:
+            raise ResetNeeded("there is nothing to draw: call reset()")
         frame = self._draw()
         if self.render_mode == "human":
             assert self._picture is not None
@@ -122,7 +131,7 @@ class TrainingEnv(Training, gym.Env[ObsType, ActType]):
 
     @abstractmethod
     def _draw(self) -> NDArray[np.uint8]:
-        """The state as a picture by `_picture`, which is made here when first needed."""
+        """The state as a picture by `_picture`."""
 
     def close(self) -> None:
         """Close the window of `render_mode="human"`."""
