@@ -10,14 +10,11 @@ from typing import Any, Protocol
 
 import gymnasium as gym
 
-from fer_gym.benchmark.records import store as records
 from fer_gym.errors import UsageError
 
 GROUP = "fer_gym.agents"
-#: The group of the one that brings Gymnasium's vector environments to them.
+#: The group of what brings Gymnasium's vector environments to agents.
 ADAPTERS = "fer_gym.vector_adapters"
-#: Beside `records/`, where a benchmark keeps what has learnt.
-FOLDER = "agents"
 
 
 class Agent(Protocol):
@@ -35,36 +32,37 @@ class Agent(Protocol):
         """Write the agent to a file."""
 
 
-def save(agent: Agent, path: Path) -> dict[str, str]:
-    """Write an agent to a file; what a record needs to tell so that `load` finds it."""
+def save(agent: Agent, path: Path) -> dict[str, str] | None:
+    """Write an agent to a file.
+
+    Returns:
+        What `load` needs: `class`, as "module:Name", and `file`, the file's name. None if the agent wrote no file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     agent.save(path)
     kind = type(agent)
-    return {"class": f"{kind.__module__}:{kind.__qualname__}", "file": path.name}
+    return {"class": f"{kind.__module__}:{kind.__qualname__}", "file": path.name} if path.is_file() else None
 
 
-def load(record: Path, env: gym.Env[Any, Any]) -> Agent:
-    """The agent of a benchmark's trial, as it was when it had learnt.
-
-    What an algorithm of Stable-Baselines3 has saved is read by its own `load`, which executes what the file says: do
-    not load the results of someone you do not trust.
+def load(name: str, path: Path, env: gym.Env[Any, Any]) -> Agent:
+    """Read an agent from a file.
 
     Args:
-        record: the trial's file in `records/`.
+        name: the agent's class, as "module:Name".
+        path: the file that the agent has written.
         env: an environment like the one that it learnt in.
 
     Raises:
-        ValueError: if the record tells of no agent, or its class cannot be found.
+        UsageError: if the class cannot be found, or the file is not there.
     """
-    told = records.read(record).get("saved_agent")
-    if not isinstance(told, dict) or not {"class", "file"} <= told.keys():
-        raise UsageError(f"{record}: it tells of no saved agent")
-    module, _, name = str(told["class"]).partition(":")
+    module, _, attribute = name.partition(":")
     try:
-        kind = functools.reduce(getattr, name.split("."), importlib.import_module(module))
+        kind = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"{record}: its agent's class {told['class']!r} is not there ({error})") from error
-    agent: Agent = kind.load(record.parent.parent / FOLDER / str(told["file"]), env=env)
+        raise UsageError(f"the agent's class {name!r} cannot be found ({error})") from error
+    if not path.is_file():
+        raise UsageError(f"{path}: the agent's file is not there")
+    agent: Agent = kind.load(path, env=env)
     return agent
 
 
@@ -77,7 +75,7 @@ def adapted(env: gym.vector.VectorEnv[Any, Any, Any]) -> Any:
     """Several environments in the form that agents take, by the adapter that is installed.
 
     Raises:
-        ValueError: if there is none.
+        UsageError: if there is none.
     """
     try:
         adapter = next(iter(entry_points(group=ADAPTERS))).load()
@@ -96,7 +94,7 @@ def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any])
         settings: its other keywords.
 
     Raises:
-        ValueError: if there is no agent of that name, or it does not take a setting.
+        UsageError: if there is no agent of that name, or it does not take a setting.
     """
     found = entry_points(group=GROUP, name=name)
     try:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_gym.benchmark.records import store as records
-from fer_gym.benchmark.records.store import Record
-from fer_gym.benchmark.spec.suites import SUITES
+from fer_gym.benchmark.records import store
+from fer_gym.benchmark.records.schema import NotARecordError, Record
 from fer_gym.errors import UsageError
 
 
@@ -40,18 +39,18 @@ class TaskResults:
         return (record for by_seed in self.arms.values() for record in by_seed.values())
 
     @property
-    def tunes(self) -> bool:
-        """Whether it is one on RegTune-v0, whose agents raise children; else it is one on ImageSelect-v0."""
-        return any("children" in record for record in self)
+    def environment(self) -> str:
+        """Its environment's id; nothing if it has no record."""
+        return next((record["environment"] for record in self), "")
 
     @property
-    def environment(self) -> str:
-        """Its environment's name."""
-        return "RegTune-v0" if self.tunes else "ImageSelect-v0"
+    def tunes(self) -> bool:
+        """Whether its agents regularise children in RegTune-v0; else they select images in ImageSelect-v0."""
+        return self.environment == "RegTune-v0"
 
     @property
     def first(self) -> str:
-        """The arm that the others are held against."""
+        """The arm that the others are compared with."""
         return next(iter(self.arms))
 
     @property
@@ -100,14 +99,14 @@ class Results:
         return [trial for task in self.tasks for trial in task.missing]
 
 
-def read(folder: Path) -> Results:
+def read_folder(folder: Path) -> Results:
     """Read the records that a benchmark left in a folder. Files that are none are skipped and named.
 
     Args:
         folder: what was the benchmark's `--out`.
 
     Raises:
-        ValueError: if there is no record, or the records are of several suites or of another version.
+        UsageError: if there is no record, or the records are of several suites or of another format.
     """
     found, skipped = _found(folder)
     if not found:
@@ -117,19 +116,23 @@ def read(folder: Path) -> Results:
     if len(suites) > 1:
         names = ", ".join(map(repr, suites))
         raise UsageError(f"{folder / 'records'}: records of several suites ({names}); give each a folder of its own")
-    return _arranged(found, skipped)
+    return Results(suites[0], _by_task(found), tuple(skipped))
 
 
-def refuse_others(folder: Path, suite: str) -> None:
-    """See that a folder has no records but those of a suite and of this version.
+def refuse_other_suites(folder: Path, suite: str) -> None:
+    """See that all records of a folder are of one suite and of this format.
 
     Raises:
-        ValueError: if it has; the message names one.
+        UsageError: if one is not; the message names it.
     """
     for record in _found(folder)[0]:
         if record["suite"] != suite:
-            path = records.path_of(folder, record["task"], record["arm"], record["seed"])
+            path = _own_path(folder, record)
             raise UsageError(f"{path}: a record of suite {record['suite']!r}, not {suite!r}; use another --out")
+
+
+def _own_path(folder: Path, record: Record) -> Path:
+    return store.path_of(folder, record["task"], record["arm"], record["seed"])
 
 
 def _found(folder: Path) -> tuple[list[Record], list[str]]:
@@ -137,11 +140,11 @@ def _found(folder: Path) -> tuple[list[Record], list[str]]:
     found, skipped = [], []
     for path in sorted((folder / "records").glob("*.json")):
         try:
-            record = records.read(path)
-        except records.NotARecordError as error:
+            record = store.read(path)
+        except NotARecordError as error:
             skipped.append(str(error))
             continue
-        own = records.path_of(folder, record["task"], record["arm"], record["seed"])
+        own = _own_path(folder, record)
         if path == own:
             found.append(record)
         else:
@@ -149,32 +152,13 @@ def _found(folder: Path) -> tuple[list[Record], list[str]]:
     return found, skipped
 
 
-def _arranged(found: list[Record], skipped: list[str]) -> Results:
-    seeds = sorted({seed for record in found for seed in [record["seed"], *_plan(record).get("seeds", [])]})
+def _by_task(found: list[Record]) -> tuple[TaskResults, ...]:
+    seeds = sorted({seed for record in found for seed in [record["seed"], *record["plan"]["seeds"]]})
     arms: dict[str, dict[str, dict[int, Record]]] = {}
-    for task, arm in _planned_arms(found):
-        arms.setdefault(task, {}).setdefault(arm, {})
+    for record in found:
+        for task, names in record["plan"]["arms"].items():
+            for name in names:
+                arms.setdefault(task, {}).setdefault(name, {})
     for record in sorted(found, key=lambda record: record["seed"]):
         arms.setdefault(record["task"], {}).setdefault(record["arm"], {})[record["seed"]] = record
-    tasks = tuple(TaskResults(task, arms[task], tuple(seeds)) for task in arms)
-    return Results(found[0]["suite"], tasks, tuple(skipped))
-
-
-def _plan(record: Record) -> dict[str, Any]:
-    """What the runner was to run when it wrote the record."""
-    plan: dict[str, Any] = record.get("plan", {})
-    return plan
-
-
-def _planned_arms(found: list[Record]) -> Iterator[tuple[str, str]]:
-    """Tasks and arms in the suite's order."""
-    plans = [_plan(record)["arms"] for record in found if "plan" in record]
-    for plan in plans:
-        yield from ((task, arm) for task, arms in plan.items() for arm in arms)
-    if plans:
-        return
-    # The first records had no plan: their order is that of the suite of the same name, which may have changed since.
-    there = {(record["task"], record["arm"]) for record in found}
-    name = found[0]["suite"]
-    for task in SUITES[name].tasks if name in SUITES else ():
-        yield from ((task.name, arm.name) for arm in task.arms if (task.name, arm.name) in there)
+    return tuple(TaskResults(task, by_arm, tuple(seeds)) for task, by_arm in arms.items())

@@ -1,37 +1,24 @@
-"""Records of trials: one JSON file each, written atomically."""
+"""Records as files: NAME.json, and NAME.npz where the record has arrays.
+
+Each is written whole or not at all, the NumPy file first: where a trial is stopped in between, there is no record.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fer_gym import files
-from fer_gym.errors import UsageError
+from fer_gym.benchmark.records.schema import FORMAT, NotARecordError, OtherFormatError, Record, fault
 
-#: Raised when a record's fields change; records of another version are not mixed with these.
-FORMAT = 1
-
-Record = dict[str, Any]
-
-_FIELDS = {
-    "suite": str,
-    "task": str,
-    "arm": str,
-    "seed": int,
-    "settings": dict,
-    "versions": dict,
-    "episodes": list,
-    "scores": dict,
-}
-
-
-class OtherFormatError(UsageError):
-    """A record, but one that another version of the package wrote."""
-
-
-class NotARecordError(UsageError):
-    """A file in a record's place that is none: half written, or somebody else's."""
+_ROWS = ("episodes", "children")
+_DIGITS = 8
 
 
 def path_of(folder: Path, task: str, arm: str, seed: int) -> Path:
@@ -39,18 +26,39 @@ def path_of(folder: Path, task: str, arm: str, seed: int) -> Path:
     return folder / "records" / f"{task}__{arm.replace(' ', '-')}__{seed}.json"
 
 
+def path_of_log(record: Path) -> Path:
+    """Where the traceback of a failed trial lies, beside its record's path."""
+    return record.with_suffix(".log")
+
+
 def write(path: Path, record: Record) -> None:
-    """Write a record, whole or not at all."""
+    """Write a record, whole or not at all.
+
+    Raises:
+        TypeError: if it is no record.
+    """
+    if wrong := fault(record):
+        raise TypeError(f"not a record: {wrong}")
+    arrays = record["arrays"]
+    rounded = {name: _rounded(record[name]) for name in _ROWS if name in record}
+    text = json.dumps(
+        _finite({"format": FORMAT, **record, **rounded, "arrays": sorted(arrays)}),
+        separators=(",", ":"),
+        allow_nan=False,
+    )
+    if arrays:
+        with files.written_whole(_path_of_arrays(path)) as file:
+            np.savez_compressed(file, **arrays)
     with files.written_whole(path) as file:
-        file.write(json.dumps({"format": FORMAT, **record}).encode())
+        file.write(text.encode())
 
 
 def read(path: Path) -> Record:
     """Read a record.
 
     Raises:
-        OtherFormatError: if another version wrote it.
-        NotARecordError: if the file is none. In either case it is left as it is.
+        OtherFormatError: if another version of the package wrote it.
+        NotARecordError: if the file is none, or its arrays are missing. In either case it is left as it is.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -62,7 +70,45 @@ def read(path: Path) -> Record:
         raise NotARecordError(f"{path}: not a record of format {FORMAT}; move it away")
     if record["format"] != FORMAT:
         raise OtherFormatError(f"{path}: a record of format {record['format']!r}, not of format {FORMAT}")
-    for name, kind in _FIELDS.items():
-        if type(record.get(name)) is not kind:
-            raise NotARecordError(f"{path}: not a record ({name!r} is missing or no {kind.__name__}); move it away")
+    del record["format"]
+    record["arrays"] = _read_arrays(path, record.get("arrays"))
+    if wrong := fault(record):
+        raise NotARecordError(f"{path}: not a record ({wrong}); move it away")
     return record
+
+
+def _path_of_arrays(path: Path) -> Path:
+    return path.with_suffix(".npz")
+
+
+def _read_arrays(path: Path, names: Any) -> dict[str, NDArray[Any]]:
+    if not isinstance(names, list):
+        raise NotARecordError(f"{path}: not a record ('arrays' is missing or no list); move it away")
+    if not names:
+        return {}
+    arrays = _path_of_arrays(path)
+    try:
+        with np.load(arrays, allow_pickle=False) as found:
+            return {name: found[name] for name in names}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise NotARecordError(
+            f"{path}: not a record (its arrays cannot be read from {arrays.name}: {error}); move it away, and --resume "
+            "runs its trial again"
+        ) from error
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no number that is not finite: null stands for it."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value

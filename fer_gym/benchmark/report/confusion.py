@@ -8,8 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from fer_gym.benchmark.records.results import TaskResults
-from fer_gym.benchmark.records.store import Record
+from fer_gym.benchmark.records import Record, TaskResults
 from fer_gym.benchmark.report.drawing import Picture, panel
 
 
@@ -43,7 +42,6 @@ def pictures(task: TaskResults) -> Picture | None:
 
 def _of(record: Record) -> dict[str, Any] | None:
     """The matrix of a record; of its children the first's."""
-    children = record.get("children")
-    holder = children[0] if isinstance(children, list) and children else record
-    found = holder.get("confusion")
-    return found if isinstance(found, dict) and found.keys() >= {"classes", "counts"} else None
+    holder = record["children"][0] if "children" in record else record
+    found: dict[str, Any] | None = holder.get("confusion")
+    return found

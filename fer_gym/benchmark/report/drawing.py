@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from fer_gym.benchmark.records.results import TaskResults
+from fer_gym.benchmark.records import TaskResults
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, without their yellow, which is faint on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_gym.benchmark.records.store import Record
+from fer_gym.benchmark.records import Record
 from fer_gym.data import Splits
 from fer_gym.data.splits import NOISE_NAMES
 from fer_gym.errors import UsageError
@@ -41,11 +41,10 @@ class Faces:
 
 def ranking(record: Record) -> tuple[str, NDArray[np.float64]] | None:
     """What an agent ranks the images by, high for those it keeps; nothing if all it has is a decision for each."""
-    selection = record.get("selection")
     for key, name in (("image_score", "score"), ("keep_probability", "keep probability")):
-        scores = selection.get(key) if isinstance(selection, dict) else None
-        if scores and len(set(scores)) > 2:
-            return name, np.array(scores, dtype=np.float64)
+        scores = record["arrays"].get(key)
+        if scores is not None and len(np.unique(scores)) > 2:
+            return name, scores.astype(np.float64)
     return None
 
 
@@ -55,29 +54,27 @@ def at_either_end(record: Record, name: str, scores: NDArray[np.float64], splits
     Args:
         record: of a task on ImageSelect-v0.
         name: of the `scores`, as `ranking` gives both.
-        scores: of the images, as the record orders them.
+        scores: of the training images.
         splits: the record's data.
 
     Raises:
         ValueError: if they are not.
     """
     train = splits.train
-    index = np.array(record["selection"]["sample_index"])
-    if len(index) != len(train) or index.max() >= len(train):
-        raise UsageError(f"the record has {len(index):,} images, the data {len(train):,}")
+    if len(scores) != len(train):
+        raise UsageError(f"the record has {len(scores):,} images, the data {len(train):,}")
     order = np.argsort(-scores, kind="stable")
 
-    def face(place: int) -> Face:
-        image = index[place]
+    def face(image: int) -> Face:
         kind = "" if train.noise is None else NOISE_NAMES[train.noise[image]].partition(" or")[0]
         label = splits.classes[train.labels[image]]
-        return Face(_png(train.pixels[image]), f"{scores[place]:z.3f}", label, kind, predictions(place))
+        return Face(_png(train.pixels[image]), f"{scores[image]:z.3f}", label, kind, predictions(image))
 
     predictions = _predictions(record, splits)
     told = [f"their {name}", "the label given"]
     if train.noise is not None:
         told.append("what was done to them (which no agent but an oracle is told)")
-    if "predicted" in record["selection"]:
+    if "predicted" in record["arrays"]:
         told.append("what the environment's network predicts")
     return Faces(
         f"{record['arm']}, seed {record['seed']}",
@@ -90,12 +87,11 @@ def at_either_end(record: Record, name: str, scores: NDArray[np.float64], splits
 
 
 def _predictions(record: Record, splits: Splits) -> Callable[[int], str]:
-    """What the network takes the image at a place of the walk for; nothing where the record does not tell."""
-    predicted = record["selection"].get("predicted")
-    if not predicted:
-        return lambda place: ""
-    sure = record["selection"]["predicted_probability"]
-    return lambda place: f"predicted {splits.classes[predicted[place]]} {sure[place]:.2f}"
+    """What the network predicts for an image; nothing where the record does not have it."""
+    predicted, percent = (record["arrays"].get(name) for name in ("predicted", "predicted_percent"))
+    if predicted is None or percent is None:
+        return lambda image: ""
+    return lambda image: f"predicted {splits.classes[predicted[image]]} {percent[image] / 100:.2f}"
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:

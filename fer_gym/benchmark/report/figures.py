@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from fer_gym.benchmark.records.results import TaskResults, value
-from fer_gym.benchmark.records.store import Record
+from fer_gym.benchmark.records import Record, TaskResults, value
 from fer_gym.benchmark.report.drawing import (
     COLOURS,
     DASHES,
@@ -191,13 +189,12 @@ def image_rewards(task: TaskResults) -> Picture | None:
     panels = []
     for arm, by_seed in task.arms.items():
         record = next(iter(by_seed.values()), {})
-        selection = record.get("selection")
-        if not isinstance(selection, dict) or not selection.get("sample_reward") or not record["episodes"]:
+        if not record or not record["episodes"] or "sample_reward" not in record["arrays"]:
             continue
-        rewards = selection["sample_reward"]
-        shown = np.linspace(0, len(rewards) - 1, min(100, len(rewards))).astype(int)  # all along the walk
-        heights = np.array(rewards, dtype=np.float64)[shown]
-        retained = np.array(selection["retained"], dtype=np.bool_)[shown]
+        rewards = record["arrays"]["sample_reward"]
+        shown = np.linspace(0, len(rewards) - 1, min(100, len(rewards))).astype(int)
+        heights = rewards[shown].astype(np.float64)
+        retained = record["arrays"]["retained"][shown]
 
         def draw(axis: Axes, heights: NDArray[np.float64] = heights, retained: NDArray[np.bool_] = retained) -> None:
             for which, (_, look) in zip((retained, ~retained), _DECISIONS, strict=True):
@@ -216,7 +213,7 @@ def image_rewards(task: TaskResults) -> Picture | None:
     if not panels:
         return None
     caption = (
-        "The rewards that a hundred training images, taken all along the first seed's last walk, would be given by the "
+        "The rewards of a hundred training images of the first seed, evenly spaced in the training split, under the "
         "network as it is when the agent has learnt."
     )
     return Picture("Rewards of 100 images", caption, tuple(panels), _DECISIONS)
@@ -258,17 +255,14 @@ def schedules(task: TaskResults) -> Picture | None:
     """The strengths that each arm's first children were trained under, chunk by chunk."""
     panels = []
     for arm, by_seed in task.arms.items():
-        children = [child for record in by_seed.values() if (child := _first_child(record)).get("schedule")]
-        if not children:
+        found = [each for record in by_seed.values() if (each := _of_first_child(record, "schedule")) is not None]
+        if not found:
             continue
         bounds = _regularizers(next(iter(by_seed.values())))
-        shape = range(len(children[0]["schedule"][0]))
+        shape = range(found[0].shape[1])
         numbered = [f"strength {place + 1}" for place in shape] if len(shape) > 1 else ["strength"]
         names = [name.replace("_", " ") for name in bounds] if len(bounds) == len(shape) else numbered
-        rows = {
-            name: filled([[step[place] for step in child["schedule"]] for child in children])
-            for place, name in enumerate(names)
-        }
+        rows = {name: filled([schedule[:, place].tolist() for schedule in found]) for place, name in enumerate(names)}
         top = max([*bounds.values(), _highest(*rows.values())])
 
         def draw(axis: Axes, rows: dict[str, NDArray[np.float64]] = rows, top: float = top) -> None:
@@ -293,8 +287,10 @@ def losses(task: TaskResults) -> Picture | None:
     """Training and validation loss of each arm's first children, chunk by chunk (Fig. 9 of Hong)."""
     by_arm = {}
     for arm, by_seed in task.arms.items():
-        children = [_first_child(record) for record in by_seed.values()]
-        both = [[child[key] for child in children if child.get(key)] for key in ("train_losses", "val_losses")]
+        both = [
+            [each.tolist() for record in by_seed.values() if (each := _of_first_child(record, key)) is not None]
+            for key in ("train_losses", "val_losses")
+        ]
         if all(both):
             by_arm[arm] = [filled(rows) for rows in both]
     if not by_arm:
@@ -368,16 +364,13 @@ def _last(record: Record) -> Any:
     return record["episodes"][-1] if record["episodes"] else None
 
 
-def _first_child(record: Record) -> dict[str, Any]:
-    children = record.get("children")
-    child = children[0] if isinstance(children, list) and children else None
-    return child if isinstance(child, dict) else {}
+def _of_first_child(record: Record, key: str) -> NDArray[np.floating[Any]] | None:
+    """What a record has of each chunk of the first child; None if nothing."""
+    of_children = record["arrays"].get(f"child_{key}")
+    return None if of_children is None else of_children[0]
 
 
 def _regularizers(record: Record) -> dict[str, float]:
-    """The upper bounds of what an arm set, by name; nothing where the settings do not tell."""
-    text = record["settings"].get("env", {}).get("regularizers", "")
-    try:
-        return {str(name): float(bounds[1]) for name, bounds in ast.literal_eval(text).items()}
-    except (ValueError, SyntaxError, TypeError, AttributeError, IndexError):
-        return {}  # regularisers of one's own
+    """The upper bounds of what an arm set, by name; nothing for the environment's default and for objects."""
+    bounds = record["settings"]["env"].get("regularizers", {})
+    return {name: each[1] for name, each in bounds.items() if isinstance(each, list)}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_gym.benchmark.records.results import TaskResults
-from fer_gym.benchmark.records.store import Record
+from fer_gym.benchmark.records import Record, TaskResults
 from fer_gym.benchmark.report.faces import Face, Faces
 from fer_gym.data import Splits
 from fer_gym.errors import UsageError
@@ -21,9 +19,9 @@ _SIDE = 96
 _OPACITY = 0.45
 
 
-def is_told(record: Record) -> bool:
+def is_in(record: Record) -> bool:
     """Whether a record has it."""
-    return bool(_looked_at(record))
+    return "grad_cam" in record["arrays"]
 
 
 def faces(task: TaskResults, splits: Splits, seed: int) -> Faces:
@@ -34,9 +32,11 @@ def faces(task: TaskResults, splits: Splits, seed: int) -> Faces:
     """
     groups = []
     for arm, by_seed in task.arms.items():
-        shown = [] if seed not in by_seed else _looked_at(by_seed[seed])
-        if shown:
-            groups.append((arm, tuple(_face(each, splits) for each in shown)))
+        if seed in by_seed and is_in(by_seed[seed]):
+            record = by_seed[seed]
+            seen = record["children"][0]["looked_at"]
+            each = zip(seen["images"], seen["predicted"], record["arrays"]["grad_cam"], strict=True)
+            groups.append((arm, tuple(_face(*face, splits) for face in each)))
     caption = (
         "The first test image of each class, red where Grad-CAM finds what speaks for the predicted class; that stands "
         "first, the true one below it. The first child of each arm."
@@ -44,20 +44,13 @@ def faces(task: TaskResults, splits: Splits, seed: int) -> Faces:
     return Faces(f"where networks look, seed {seed}", caption, tuple(groups))
 
 
-def _looked_at(record: Record) -> list[dict[str, Any]]:
-    children = record.get("children")
-    found = children[0].get("looked_at", []) if isinstance(children, list) and children else []
-    return found if isinstance(found, list) else []
-
-
-def _face(seen: dict[str, Any], splits: Splits) -> Face:
-    index = seen["image"]
+def _face(index: int, predicted: str, heat: NDArray[np.float16], splits: Splits) -> Face:
     if index >= len(splits.test):
         raise UsageError(f"the record has test image {index}, the data {len(splits.test):,}")
     pixels = splits.test.pixels[index]
     buffer = io.BytesIO()
-    _overlaid(pixels, np.array(seen["map"], np.float32)).save(buffer, format="PNG", optimize=True)
-    return Face(buffer.getvalue(), seen["predicted"], splits.classes[splits.test.labels[index]], "")
+    _overlaid(pixels, heat.astype(np.float32)).save(buffer, format="PNG", optimize=True)
+    return Face(buffer.getvalue(), predicted, splits.classes[splits.test.labels[index]], "")
 
 
 def _overlaid(pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> Image.Image:

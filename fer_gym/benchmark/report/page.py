@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import functools
 from collections.abc import Callable, Iterable
@@ -14,14 +13,12 @@ from typing import Any
 import jinja2
 
 from fer_gym import data
-from fer_gym.benchmark.records import results
-from fer_gym.benchmark.records.results import Results, TaskResults, value
-from fer_gym.benchmark.records.store import Record
-from fer_gym.benchmark.report import confusion, faces, figures, gradcam, tables
+from fer_gym.benchmark import records
+from fer_gym.benchmark.records import Record, Results, TaskResults, value
+from fer_gym.benchmark.report import confusion, faces, figures, gradcam, paper, tables
 from fer_gym.benchmark.report.drawing import Picture
 from fer_gym.benchmark.report.faces import Faces
 from fer_gym.benchmark.report.tables import Table
-from fer_gym.benchmark.spec import papers
 from fer_gym.data import Splits
 from fer_gym.errors import UsageError
 
@@ -95,12 +92,11 @@ def make(folder: Path, root: str | None = None) -> Report:
         ValueError: if there are no records, or they are of several suites or of another version.
         DatasetError: if the data at `root` is not the data set's.
     """
-    found = results.read(folder)
+    found = records.read_folder(folder)
     unshown: list[str] = []
-    paper = papers.of_suite(found.suite)
     chapters: dict[str, tuple[Section, ...]] = {}
-    if paper is not None:
-        chapters[PAPER] = (Section("Published and measured", (tables.of_paper(*paper, found.tasks[0]),)),)
+    if (published := paper.table(found)) is not None:
+        chapters[PAPER] = (Section("Published and measured", (published,)),)
     chapters |= {task.name: _sections(task, root, unshown) for task in found.tasks if any(task)}
     for environment, table in tables.over_tasks(found):
         chapters[f"{environment}, all tasks"] = (Section("Over tasks", (table,)),)
@@ -188,7 +184,7 @@ def _ranked_faces(task: TaskResults, root: str | None, unshown: list[str]) -> tu
 
 def _networks_faces(task: TaskResults, root: str | None, unshown: list[str]) -> tuple[Faces, ...]:
     """Where the networks of the first seed look."""
-    record = next((record for record in task if gradcam.is_told(record)), None)
+    record = next((record for record in task if gradcam.is_in(record)), None)
     if record is None:
         return ()
     shown = functools.partial(gradcam.faces, task, seed=record["seed"])
@@ -216,12 +212,11 @@ def _of_data(
 
 def _data_keywords(record: Record) -> dict[str, Any]:
     """What `data.load` must be given for a record's data, its root aside."""
-    env = record["settings"].get("env", {})
-    try:
-        known = {key: ast.literal_eval(env[key]) for key in ("dataset", "limit", "noise") if key in env}
-    except (ValueError, SyntaxError) as error:
-        raise UsageError("its data set has no name") from error
-    return {"name": known.pop("dataset", "synthetic"), "data_seed": record["seed"], **known}
+    env = record["settings"]["env"]
+    if not isinstance(env.get("dataset", ""), str):
+        raise UsageError("its data set has no name")
+    known = {key: env[key] for key in ("limit", "noise") if key in env}
+    return {"name": env.get("dataset", "synthetic"), "data_seed": record["seed"], **known}
 
 
 def _facts(found: Results) -> dict[str, str]:
@@ -242,10 +237,9 @@ def _variants(every: Iterable[Record], key: str) -> str:
     """What a mapping of each record says; every value where they differ."""
     found: dict[str, dict[str, None]] = {}
     for record in every:
-        entries = record.get(key)
-        for name, entry in entries.items() if isinstance(entries, dict) else ():
+        for name, entry in record[key].items():
             found.setdefault(name, {})[str(entry)] = None
-    return ", ".join(f"{name} {' / '.join(entries)}" for name, entries in found.items()) or "not recorded"
+    return ", ".join(f"{name} {' / '.join(entries)}" for name, entries in found.items())
 
 
 def _duration(seconds: float) -> str:

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_gym.benchmark.records.results import Results, TaskResults, value
-from fer_gym.benchmark.records.store import Record
+from fer_gym.benchmark.records import Record, Results, TaskResults, in_words, value
 from fer_gym.benchmark.report.statistics import (
     Interval,
     interquartile_mean,
@@ -19,7 +18,6 @@ from fer_gym.benchmark.report.statistics import (
     mean_interval,
     probability_of_improvement,
 )
-from fer_gym.benchmark.spec.papers import Measure, PaperTable
 
 Cell = str | int | float | Interval
 NOTHING = "—"
@@ -116,27 +114,6 @@ def of_scores(task: TaskResults) -> list[Table]:
     if len(task.seeds) < 2:
         return [iqm]
     return [iqm, _by_arm(task, "Scores: means", f"{what}. {_MEANS}", mean_interval)]
-
-
-def of_paper(paper: PaperTable, scale: str, task: TaskResults) -> Table:
-    """A paper's table: what it printed, and beside it what was measured."""
-    published = tuple(paper.rows[0].published)
-    rows = [
-        (row.name, *row.published.values(), *(_measured(task, row.arm.name, each, row.key) for each in paper.measures))
-        for row in paper.rows
-    ]
-    shown = {row.arm.name for row in paper.rows}
-    if all(row.key is None for row in paper.rows):
-        nothing = [NOTHING] * len(published)
-        others = [arm for arm in task.arms if arm not in shown]
-        rows += [(f"({arm})", *nothing, *(_measured(task, arm, each) for each in paper.measures)) for arm in others]
-    seeds = len({seed for row in paper.rows for seed in task.arms.get(row.arm.name, {})})
-    note = (
-        f"Scale {scale}; measured: mean over {seeds} {'seed' if seeds == 1 else 'seeds'} ± half of Student's 95 % "
-        f"interval; rows in brackets are not the paper's. Not as in the paper: {'; '.join(paper.differs[scale])}."
-    )
-    columns = (*(f"published: {name}" for name in published), *(f"measured: {each.name}" for each in paper.measures))
-    return Table(paper.title, note, ("", *columns), tuple(rows))
 
 
 def of_differences(task: TaskResults) -> list[Table]:
@@ -254,13 +231,6 @@ def of_cost(task: TaskResults) -> list[Table]:
     ]
 
 
-def _measured(task: TaskResults, arm: str, measure: Measure, key: str | None = None) -> Interval | str:
-    keys = measure.keys if key is None else (*measure.keys, key)
-    factor = 100.0 if measure.percent else 1.0
-    values = [factor * number for number in task.scores(arm, *keys).values()] if arm in task.arms else []
-    return mean_interval(values) if values else NOTHING
-
-
 def _by_arm(
     task: TaskResults,
     title: str,
@@ -343,7 +313,7 @@ def _settings_in_words(settings: list[dict[str, Any]]) -> str:
     values: dict[str, dict[str, None]] = {}
     for each in settings:
         for key, text in each.items():
-            values.setdefault(key, {})[str(text)] = None
+            values.setdefault(key, {})[in_words(text)] = None
     return ", ".join(f"{key}={' / '.join(texts)}" for key, texts in values.items()) or NOTHING
 
 

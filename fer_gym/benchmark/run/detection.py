@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from fer_gym.data.splits import DOUBTED, FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED
 
-#: What is looked for, by the end of its measures' names; the rest of the images is what it is told from.
+#: The kinds of noise that are looked for, by the end of their measures' names.
 NOISY = {"none_face": NONE_FACE, "half_face": HALF_FACE, "flipped": FLIPPED, "doubted": DOUBTED}
 
 
@@ -36,7 +36,7 @@ def measures(noise: NDArray[np.int8], scores: NDArray[np.floating]) -> dict[str,
 def f1_at_the_true_rate(noisy: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
     """The F1 of calling noisy the n images of lowest score, where n are; precision and recall are then the same.
 
-    Where the n-th has equals, it is what drawing among them would give in the mean.
+    Where images tie for the n-th place, the F1 is the mean over drawing among them.
 
     Args:
         noisy: bool, (N,), n of them True, at least one.

@@ -13,7 +13,7 @@ from fer_gym.training import Trainer
 
 
 def grad_cam(network: nn.Module, layer: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    """What in the output of a convolution speaks for a class: ReLU(sum_k w_k A_k), w_k = mean over h, w of d z / d A_k.
+    """Where the output of a convolution speaks for a class: ReLU(sum_k w_k A_k), w_k = mean over h, w of d z / d A_k.
 
     Args:
         network: from images to logits z, in evaluation mode.
@@ -35,16 +35,17 @@ def grad_cam(network: nn.Module, layer: nn.Module, images: Tensor, classes: Tens
     return torch.relu((weights * outputs[0]).sum(dim=1)).detach().float()
 
 
-def maps_of_classes(trainer: Trainer) -> list[dict[str, Any]]:
+def maps_of_classes(trainer: Trainer) -> tuple[dict[str, list[Any]], NDArray[np.float16]]:
     """Maps of the first test image of each class, for the class that the network predicts.
 
     Returns:
-        For each image: `image`, its index in the test split; `predicted`, the name of the class; and `map`, the
-        Grad-CAM of the last convolution, float32 (h, w), its largest value 1. Nothing for a network without one.
+        `images`, their indices in the test split, and `predicted`, the names of the classes; and the maps, the Grad-CAM
+        of the last convolution, float16 (images, h, w), the largest value of each 1. A network without a convolution
+        has no images.
     """
     convolutions = [module for module in trainer.network.modules() if isinstance(module, nn.Conv2d)]
     if not convolutions:
-        return []
+        return {"images": [], "predicted": []}, np.zeros((0, 0, 0), np.float16)
     labels = trainer.splits.test.labels
     chosen = np.array([np.flatnonzero(labels == label)[0] for label in np.unique(labels)])
     images = trainer.images("test", chosen)
@@ -53,7 +54,5 @@ def maps_of_classes(trainer: Trainer) -> list[dict[str, Any]]:
         predicted = trainer.network(images).argmax(dim=1)
     maps: NDArray[np.float32] = grad_cam(trainer.network, convolutions[-1], images, predicted).cpu().numpy()
     maps /= np.maximum(maps.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
-    return [
-        {"image": int(image), "predicted": trainer.splits.classes[int(label)], "map": each}
-        for image, label, each in zip(chosen, predicted, maps, strict=True)
-    ]
+    names = [trainer.splits.classes[int(label)] for label in predicted]
+    return {"images": chosen.tolist(), "predicted": names}, maps.astype(np.float16)

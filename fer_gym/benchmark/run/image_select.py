@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_gym import agents
-from fer_gym.benchmark.run import detection
-from fer_gym.benchmark.spec.tasks import Arm, SelectionTask, make_env
+from fer_gym.benchmark.run import detection, provenance
+from fer_gym.benchmark.run.arrays import rounded
+from fer_gym.benchmark.spec.tasks import SelectionTask, Trial
 from fer_gym.data.splits import DOUBTED, FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED, Split, Splits
 from fer_gym.envs import ImageSelectEnv
 from fer_gym.episodes import EpisodeLog
@@ -23,37 +24,35 @@ KINDS = {"full": UNTOUCHED, "half": HALF_FACE, "none": NONE_FACE, "flipped": FLI
 
 
 def run(
-    task: SelectionTask,
-    arm: Arm,
-    seed: int,
+    trial: Trial,
     settings: dict[str, Any],
     root: str | None,
     note: Callable[[dict[str, Any]], None],
-    keep: Path | None = None,
+    save_to: Path | None = None,
 ) -> dict[str, Any]:
     """Run a trial.
 
     Args:
-        task: where.
-        arm: who.
-        seed: fixes data, weights, batch order and the agent.
+        trial: its seed fixes data, weights, batch order and the agent.
         settings: the arm's, completed.
         root: where the suite's data set is.
         note: is called with a row for each episode that the agent learns from.
-        keep: where the agent is saved when it has learnt.
+        save_to: where the agent is saved when it has learnt.
 
     Returns:
-        What the record holds besides its name: `data`, its fingerprint; `episodes`; `selection` (per image, in walk
-        order); and `scores`.
+        What the record says of the outcome: `data`, `machine`, `episodes`, `scores`, `confusion`, `removal`, `arrays`,
+        and `saved_agent` where the agent was saved.
     """
-    env = EpisodeLog(make_env(task, arm, seed, root), note)
+    task, seed = trial.task, trial.seed
+    env = EpisodeLog(trial.make_env(root), note)
     base = env.unwrapped
     assert isinstance(base, ImageSelectEnv)
+    assert isinstance(task, SelectionTask)
     env.reset(seed=seed)
-    agent = agents.make(arm.agent, env, seed, settings)
+    agent = agents.make(trial.arm.agent, env, seed, settings)
     agent.learn(task.episodes * base.num_images)
     env_steps = env.running["env_steps"]  # those of frozen walks, which train nothing, included
-    saved = {} if keep is None else {"saved_agent": agents.save(agent, keep)}
+    saved = None if save_to is None else agents.save(agent, save_to)
     selection = _select(agent, env)
     kept = selection["sample_index"][selection["retained"]]
     matrix = _retrained(base, kept, task.retrain_epochs, seed)
@@ -67,21 +66,42 @@ def run(
         **_cost(task, base, env.rows, getattr(agent, "training_cost", {}), len(kept)),
     }
     if train.noise is not None:
-        scores |= _against_the_truth(train, selection, base.outputs.probabilities)
+        scores |= _compared_with_the_noise(train, selection, base.outputs.probabilities)
     env.close()
-    per_image = {
-        "sample_index": selection["sample_index"].tolist(),
-        "retained": selection["retained"].astype(int).tolist(),
-        "keep_probability": np.round(selection["keep_probability"].astype(float), 6).tolist(),
-        "sample_reward": np.round(selection["sample_reward"].astype(float), 6).tolist(),
-        **_predicted(base.outputs.probabilities[selection["sample_index"]]),
+    return {
+        "data": base.splits.fingerprint(),
+        "machine": provenance.machine(base.trainer),
+        "episodes": env.rows,
+        "scores": scores,
+        "confusion": {"classes": list(base.splits.classes), "counts": matrix.tolist()},
+        "removal": removal,
+        "arrays": per_image(selection, base.outputs.probabilities),
+        **({"saved_agent": saved} if saved else {}),
     }
-    if "image_score" in selection:
-        per_image["image_score"] = selection["image_score"].tolist()
-    shown = {"classes": list(base.splits.classes), "counts": matrix.tolist()}
-    data = base.splits.fingerprint()
-    result = {"data": data, "episodes": env.rows, "selection": per_image, "scores": scores, "confusion": shown, **saved}
-    return {**result, "removal": removal} if removal else result
+
+
+def per_image(selection: dict[str, NDArray[Any]], probabilities: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """A record's arrays, each in the order of the training split.
+
+    Args:
+        selection: arrays in the order of the walk: `sample_index`, `retained`, `keep_probability`, `sample_reward`
+            and, where the agent has scores, `image_score`.
+        probabilities: float32, (N, C), of the environment's network, in the order of the training split.
+    """
+    places = np.argsort(selection["sample_index"])
+    of_image = {name: values[places] for name, values in selection.items()}
+    classes = probabilities.shape[1]
+    return {
+        "retained": of_image["retained"],
+        **{
+            name: rounded(of_image[name], 16, np.float32)
+            for name in ("keep_probability", "image_score")
+            if name in of_image
+        },
+        "sample_reward": rounded(of_image["sample_reward"], 6, np.float16),
+        "predicted": probabilities.argmax(axis=1).astype(np.uint8 if classes <= 256 else np.uint16),
+        "predicted_percent": np.round(100 * probabilities.max(axis=1)).astype(np.uint8),
+    }
 
 
 def _retrained(base: ImageSelectEnv, kept: NDArray[np.int64], epochs: int, seed: int) -> NDArray[np.int64]:
@@ -106,8 +126,8 @@ def _removed(
 def _select(agent: agents.Agent, env: gym.Env[Any, Any]) -> dict[str, NDArray[Any]]:
     """Walk a frozen episode: the selection that the agent makes now, by the network as it is now.
 
-    An agent, or its `policy`, may tell how it ranks the images: by `keep_probability(observations)`, or by
-    `image_scores`, one for each training image. Where it does not, it is by what it retained.
+    An agent, or its `policy`, may say how it ranks the images: by `keep_probability(observations)`, or by
+    `image_scores`, one for each training image. One that does neither ranks those it retained above the others.
     """
     observation, _ = env.reset(options={"freeze": True})
     observations, state, start, over = [], None, np.ones(1, dtype=bool), False
@@ -129,16 +149,8 @@ def _select(agent: agents.Agent, env: gym.Env[Any, Any]) -> dict[str, NDArray[An
     return selection if image_scores is None else {**selection, "image_score": image_scores[walk]}
 
 
-def _predicted(probabilities: NDArray[np.float32]) -> dict[str, list[Any]]:
-    """What the environment's network takes each image for, and how sure it is of that."""
-    return {
-        "predicted": probabilities.argmax(axis=1).tolist(),
-        "predicted_probability": np.round(probabilities.max(axis=1).astype(float), 6).tolist(),
-    }
-
-
 def _by_class(splits: Splits, selection: dict[str, NDArray[Any]]) -> dict[str, float]:
-    """The share kept of the images of each class, by their labels as given: a collapse onto some shows here."""
+    """The share kept of the images of each class, by their labels as given."""
     labels, retained = splits.train.labels[selection["sample_index"]], selection["retained"]
     return {name: float(retained[labels == label].mean()) for label, name in enumerate(splits.classes)}
 
@@ -146,10 +158,10 @@ def _by_class(splits: Splits, selection: dict[str, NDArray[Any]]) -> dict[str, f
 def _cost(
     task: SelectionTask, base: ImageSelectEnv, rows: list[dict[str, Any]], own: dict[str, int], kept: int
 ) -> dict[str, dict[str, int]]:
-    """What the trial cost in networks, by part: the budget that an agent is compared at.
+    """What the trial cost in networks, by part: the budget at which agents are compared.
 
-    "own networks" are those that an agent trained beside the environment's, as its `training_cost` tells. Every
-    episode that trained ends with an evaluation of training and validation images, as the pretraining does.
+    "own networks" are those that an agent trained beside the environment's, by its `training_cost`. Every episode that
+    trained ends with an evaluation of training and validation images, as the pretraining does.
     """
     images, held_out, size = base.num_images, len(base.splits.val), base.settings.batch_size
     retained = [round(row["keep_ratio"] * images) for row in rows]
@@ -178,13 +190,13 @@ def _cost(
     return cost
 
 
-def _against_the_truth(
+def _compared_with_the_noise(
     train: Split, selection: dict[str, NDArray[Any]], probabilities: NDArray[np.float32]
 ) -> dict[str, Any]:
     """Keep probability and share kept by kind of image, and how well the agent's ranking finds the noisy ones.
 
-    Beside the agent's measures stand those of two scores that anybody has for nothing: how much an image varies, and
-    how unsure the agent's network is of it.
+    Beside the agent's measures stand those of two scores that need no agent: the variance of an image, and the entropy
+    of the network's prediction.
     """
     assert train.noise is not None
     walk = selection["sample_index"]

@@ -4,27 +4,46 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
-import os
 import signal
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from fer_gym.benchmark.run.trial import Records, Trial, completed, is_ready
+from fer_gym.benchmark.run.cores import usable_cores
+from fer_gym.benchmark.run.trial import Records, completed, is_ready
+from fer_gym.benchmark.spec.tasks import Trial
 from fer_gym.episodes import in_words
 from fer_gym.errors import UsageError
 
-#: From a trial, its settings and `note`, which is called with each episode's row, to what the record holds.
+#: From a trial, its settings and `note`, which is called with each episode's row, to the trial's record.
 RunTrial = Callable[..., dict[str, Any]]
 Say = Callable[[str], None]
 #: Calls a function somewhere else.
 Submit = Callable[..., Future[dict[str, Any]]]
-#: Trials with what became of them: what the record holds, or what was wrong.
-Outcomes = Iterator[tuple[Trial, dict[str, Any] | str]]
-#: Runs trials; whoever iterates adds to the records, which tell when a trial that follows another is ready.
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial has no record.
+
+    Attributes:
+        reason: one line.
+        traceback: of what was raised; None for what a user can put right, and where nothing was raised.
+    """
+
+    reason: str
+    traceback: str | None = None
+
+
+#: Trials, each with its record or its failure.
+Outcomes = Iterator[tuple[Trial, dict[str, Any] | Failure]]
+#: Runs trials. The caller adds each outcome to the records before it asks for the next: a trial that follows another is
+#: ready when that has its record.
 Launcher = Callable[[RunTrial, list[Trial], Records, Say], Outcomes]
 
 
@@ -39,12 +58,12 @@ def in_turn(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say) -
         try:
             yield trial, run_trial(trial, completed(trial, done), note=note)
         except Exception as error:  # an agent's bug is its own
-            yield trial, _as_line(error)
+            yield trial, _failure(error)
 
 
 def side_by_side(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say, workers: int) -> Outcomes:
     """Run trials in so many processes of their own, each of which gets its share of the cores."""
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = max(1, usable_cores() // workers)
     processes = [_Process(threads) for _ in range(min(workers, len(trials)))]
     try:
         yield from _as_they_end(run_trial, [process.submit for process in processes], trials, done, say)
@@ -90,11 +109,11 @@ def on_ray(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say, gp
         run_trial: runs one.
         trials: to run.
         done: the records so far.
-        say: is told of each.
+        say: is called with a line for each.
         gpus: what a trial asks for beside one core, such as 0.25.
 
     Raises:
-        ValueError: if Ray is not installed.
+        UsageError: if Ray is not installed.
     """
     try:
         import ray
@@ -114,7 +133,7 @@ def on_ray(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say, gp
 
 
 def _as_they_end(run_trial: RunTrial, places: list[Submit], trials: list[Trial], done: Records, say: Say) -> Outcomes:
-    """Run a trial in each place at a time: the first one that waits for no other, so that tasks end in their order."""
+    """Run one trial at a time in each place: always the first that is ready, so that tasks end in their order."""
     waiting, free, running = list(trials), list(places), dict[Future[dict[str, Any]], tuple[Trial, Submit]]()
     while waiting or running:
         for trial in [trial for trial in waiting if is_ready(trial, done)][: len(free)]:
@@ -132,7 +151,7 @@ def _as_they_end(run_trial: RunTrial, places: list[Submit], trials: list[Trial],
                 say(f"{trial}: done")
                 yield trial, future.result()
             else:
-                yield trial, _as_line(error)
+                yield trial, _failure(error)
 
 
 def _begin_worker(threads: int) -> None:
@@ -149,15 +168,18 @@ def _silent(row: dict[str, Any]) -> None:
     """The parent says when a trial is done."""
 
 
-def _left_over(trial: Trial) -> str:
-    return f"it needs the keep ratio of {trial.arm.keep_ratio_of}, which failed"
+def _left_over(trial: Trial) -> Failure:
+    return Failure(f"it needs the keep ratio of {trial.arm.keep_ratio_of}, which failed")
 
 
-def _as_line(error: BaseException) -> str:
+def _failure(error: BaseException) -> Failure:
     if isinstance(error, BrokenProcessPool):
-        return "its process was killed, as the system does when memory runs out"
-    error = getattr(error, "cause", None) or error  # Ray's error holds the task's
-    return f"{type(error).__name__}: {error}".partition("\n")[0]
+        return Failure("its process was killed, as the system does when memory runs out")
+    cause = getattr(error, "cause", None) or error  # Ray's error holds the task's
+    if isinstance(cause, UsageError):
+        return Failure(str(cause))
+    # That of a worker is among the causes.
+    return Failure(f"{type(cause).__name__}: {cause}".partition("\n")[0], "".join(traceback.format_exception(error)))
 
 
 def _note_row(note: Callable[[str], None], name: str, row: dict[str, Any]) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_gym import agents
-from fer_gym.benchmark.run import gradcam
-from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, make_env
+from fer_gym.benchmark.run import gradcam, provenance
+from fer_gym.benchmark.run.arrays import padded
+from fer_gym.benchmark.spec.tasks import RegTuneTask, Trial
 from fer_gym.envs import RegTuneEnv
 from fer_gym.episodes import EpisodeLog
 from fer_gym.training import metrics
@@ -19,73 +21,86 @@ from fer_gym.training.generators import global_generators_restored
 
 # The children that count are none of those that the agent learnt from, and the same for every arm of a seed.
 _FIRST_CHILD = 1_000_000
+# What an episode's row has of each chunk.
+_OF_CHUNKS = ("train_losses", "val_losses", "schedule")
 
 
 def run(
-    task: RegTuneTask,
-    arm: Arm,
-    seed: int,
+    trial: Trial,
     settings: dict[str, Any],
     root: str | None,
     note: Callable[[dict[str, Any]], None],
-    keep: Path | None = None,
+    save_to: Path | None = None,
 ) -> dict[str, Any]:
     """Run a trial.
 
     Args:
-        task: where.
-        arm: who.
-        seed: fixes data, the agent, the children it learns from and those that count.
+        trial: its seed fixes data, the agent, the children it learns from and those that count.
         settings: the arm's, completed.
         root: where the suite's data set is.
         note: is called with a row for each episode.
-        keep: where the agent is saved when it has learnt.
+        save_to: where the agent is saved when it has learnt.
 
     Returns:
-        What the record holds besides its name: `data`, its fingerprint; `episodes`, those the agent learnt from;
-        `children`, those that count, with the schedule each was trained under; `scores`, their means.
+        What the record says of the outcome: `data`, `machine`, `episodes` (those that the agent learnt from),
+        `children` (those that count), `scores` (the means of these), `arrays`, and `saved_agent` where the agent was
+        saved.
     """
-    env = EpisodeLog(make_env(task, arm, seed, root), note)
+    task, seed = trial.task, trial.seed
+    env = EpisodeLog(trial.make_env(root), note)
     base = env.unwrapped
     assert isinstance(base, RegTuneEnv)
-    agent = agents.make(arm.agent, env, seed, settings)
+    assert isinstance(task, RegTuneTask)
+    agent = agents.make(trial.arm.agent, env, seed, settings)
     agent.learn(task.episodes * base.chunks)
-    saved = {} if keep is None else {"saved_agent": agents.save(agent, keep)}
+    saved = None if save_to is None else agents.save(agent, save_to)
     learnt = list(env.rows)
-    children = []
+    children, arrays = [], {}
     for child in range(task.children):
-        _live(agent, env, _FIRST_CHILD + task.children * seed + child)
+        _roll_out(agent, env, _FIRST_CHILD + task.children * seed + child)
         matrix = base.confusion("test")
         row = {**env.rows[-1], "test": metrics.scores(matrix)}
         if not child:  # the report shows one
             row["confusion"] = {"classes": list(base.splits.classes), "counts": matrix.tolist()}
-            row["looked_at"] = [
-                {**each, "map": np.round(each["map"], 3).tolist()} for each in gradcam.maps_of_classes(base.trainer)
-            ]
+            row["looked_at"], arrays["grad_cam"] = gradcam.maps_of_classes(base.trainer)
         children.append(row)
     env.close()
+    scores = {
+        "return": _mean(children, "reward"),
+        "gap_return": _mean(children, "gap_return"),
+        "val_f1_change": _mean(children, "val_f1_change"),
+        "train_f1": _mean(children, "train_f1"),
+        "test": {key: float(np.mean([child["test"][key] for child in children])) for key in children[0]["test"]},
+        "mean_strength": float(np.mean([np.mean(child["schedule"]) for child in children])),
+        **_cost(base, agent, learnt, len(children)),
+    }
     return {
         "data": base.splits.fingerprint(),
-        "episodes": learnt,
-        "children": children,
-        "scores": {
-            "return": _mean(children, "reward"),
-            "gap_return": _mean(children, "gap_return"),
-            "val_f1_change": _mean(children, "val_f1_change"),
-            "train_f1": _mean(children, "train_f1"),
-            "test": {key: float(np.mean([child["test"][key] for child in children])) for key in children[0]["test"]},
-            "mean_strength": float(np.mean([np.mean(child["schedule"]) for child in children])),
-            **_cost(base, agent, learnt, len(children)),
-        },
-        **saved,
+        "machine": provenance.machine(base.trainer),
+        "episodes": _without_chunks(learnt),
+        "children": _without_chunks(children),
+        "scores": scores,
+        "arrays": {**arrays, **of_chunks("child", children, np.float32), **of_chunks("episode", learnt, np.float16)},
+        **({"saved_agent": saved} if saved else {}),
     }
 
 
+def of_chunks(
+    of: str, rows: list[dict[str, Any]], kind: type[np.floating[Any]]
+) -> dict[str, NDArray[np.floating[Any]]]:
+    """A record's arrays of what rows have of each chunk, by name: losses (rows, T), the schedule (rows, T, h)."""
+    return {f"{of}_{key}": padded([row[key] for row in rows], kind) for key in _OF_CHUNKS if rows}
+
+
+def _without_chunks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: each for key, each in row.items() if key not in _OF_CHUNKS} for row in rows]
+
+
 def _cost(base: RegTuneEnv, agent: agents.Agent, learnt: list[dict[str, Any]], children: int) -> dict[str, Any]:
-    """What the trial cost: the budget that an agent is compared at.
+    """What the trial cost: the budget at which agents are compared.
 
     Each chunk is scored on its validation batches, each run's end on the whole split, and a child that counts on the
-    test images. An agent that branches children tells what the log does not see.
+    test images. An agent that branches children counts the chunks and ends that the log does not see.
     """
     learning = learnt[-1]["gradient_steps"] if learnt else 0
     learning += getattr(agent, "chunks_trained", 0) * base.chunk_size
@@ -107,8 +122,8 @@ def _cost(base: RegTuneEnv, agent: agents.Agent, learnt: list[dict[str, Any]], c
     }
 
 
-def _live(agent: agents.Agent, env: gym.Env[Any, Any], seed: int) -> None:
-    """Let the agent regularise one child as it learnt to, by draws: strengths that vary pay otherwise than their mean.
+def _roll_out(agent: agents.Agent, env: gym.Env[Any, Any], seed: int) -> None:
+    """Let the agent regularise one child as it learnt to, by drawing actions: their mean has another return.
 
     Algorithms of Stable-Baselines3 draw from the global generators. The child's seed decides what, so that an agent
     that was saved and loaded gives the same child.

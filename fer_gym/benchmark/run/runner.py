@@ -6,13 +6,14 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from fer_gym.benchmark.records import results
-from fer_gym.benchmark.records import store as records
-from fer_gym.benchmark.run import launchers
+from fer_gym import files
+from fer_gym.benchmark import records
+from fer_gym.benchmark.records import Record
+from fer_gym.benchmark.run import launchers, provenance
 from fer_gym.benchmark.run import trial as trials
-from fer_gym.benchmark.run.launchers import Launcher
-from fer_gym.benchmark.run.trial import Records, Trial
-from fer_gym.benchmark.spec.tasks import Suite
+from fer_gym.benchmark.run.launchers import Failure, Launcher
+from fer_gym.benchmark.run.trial import Records
+from fer_gym.benchmark.spec.tasks import Suite, Trial
 from fer_gym.errors import UsageError
 from fer_gym.progress import progress
 
@@ -25,11 +26,12 @@ def run(
     resume: bool,
     launch: Launcher = launchers.in_turn,
     minutes: float | None = None,
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
+) -> tuple[list[Record], dict[str, str]]:
     """Run the trials of a suite.
 
     A trial that fails costs itself and those that follow its keep ratio; the others go on. It leaves no record, so
-    `resume` tries it again. A file in a record's place that is none is a failure of its trial, and is left alone.
+    `resume` tries it again; its traceback is in a log beside the record's place. A file in a record's place that is no
+    record is a failure of its trial, and is left alone.
 
     Args:
         suite: what to run.
@@ -40,16 +42,16 @@ def run(
         minutes: what a trial may take; one that takes longer has failed.
 
     Returns:
-        The records, in the order of tasks, seeds and arms, and what was wrong with each trial that has none.
+        The records, in the order of tasks, seeds and arms, and the reason of each trial that has none.
 
     Raises:
-        ValueError: if the folder has records and `resume` is False, or they are another suite's, of other settings, of
-            other data or of another version of the package.
+        UsageError: if the folder has records and `resume` is False, or they are another suite's, of other settings, of
+            other data or of other training code.
     """
     if not resume and any((folder / "records").glob("*.json")):
         raise UsageError(f"{folder}: it holds records already; add --resume to go on, or choose another --out")
-    results.refuse_others(folder, suite.name)
-    every = [Trial(task, arm, seed) for task in suite.tasks for seed in suite.seeds for arm in task.arms]
+    records.refuse_other_suites(folder, suite.name)
+    every = suite.trials
     done: Records = {}
     failed: dict[str, str] = {}
     for trial in every:
@@ -63,31 +65,45 @@ def run(
         one_of_each = {trial.task.name: trial for trial in every if trial.key in done}
         for trial in one_of_each.values():
             trials.refuse_other_data(trial, done[trial.key], root)
-    # A report tells from it which trials are missing, and in which order the suite has them.
-    plan = {"arms": {task.name: [arm.name for arm in task.arms] for task in suite.tasks}, "seeds": list(suite.seeds)}
     with progress(suite.name, len(every), len(done)) as bar:
-        run_trial = functools.partial(trials.run_trial, suite.name, folder=folder, root=root, minutes=minutes)
+        run_trial = functools.partial(trials.run_trial, suite, folder=folder, root=root, minutes=minutes)
         for trial, outcome in launch(run_trial, missing, done, bar.say):
             bar.advance()
-            if isinstance(outcome, str):
-                failed[str(trial)] = outcome
-                bar.say(f"{trial}: failed: {outcome}")
+            path = records.path_of(folder, *trial.key)
+            records.path_of_log(path).unlink(missing_ok=True)
+            if isinstance(outcome, Failure):
+                failed[str(trial)] = _logged(outcome, records.path_of_log(path))
+                bar.say(f"{trial}: failed: {failed[str(trial)]}")
                 continue
-            records.write(records.path_of(folder, *trial.key), {**outcome, "plan": plan})
+            records.write(path, outcome)
             done[trial.key] = _read(folder, suite, trial, done)
     return [done[trial.key] for trial in every if trial.key in done], failed
 
 
-def _read(folder: Path, suite: Suite, trial: Trial, done: Records) -> dict[str, Any]:
+def _logged(failure: Failure, log: Path) -> str:
+    """The reason of a failure, and the file with its traceback if there is one."""
+    if failure.traceback is None:
+        return failure.reason
+    with files.written_whole(log) as file:
+        file.write(failure.traceback.encode())
+    return f"{failure.reason} (traceback: {log})"
+
+
+def _read(folder: Path, suite: Suite, trial: Trial, done: Records) -> Record:
     path = records.path_of(folder, *trial.key)
     record = records.read(path)
     wanted: dict[str, Any] = {"suite": suite.name}
     if trials.is_ready(trial, done):
-        wanted["settings"] = trials.settings_in_words(trial, trials.completed(trial, done))
+        wanted["settings"] = trials.described(trial, trials.completed(trial, done))
     for key, value in wanted.items():
         if record[key] != value:
             raise UsageError(f"{path}: a record of {key} {record[key]!r}, not {value!r}; use another --out")
-    wrote, ours = record["versions"].get("fer-gym"), trials.versions()["fer-gym"]
-    if wrote != ours:
-        raise UsageError(f"{path}: a record of fer-gym {wrote}, not {ours}; use that version, or another --out")
+    ours = provenance.versions()
+    # Two commits of one version may train differently: the training code has a number of its own.
+    for name, what in {"fer-gym": "fer-gym", "training": "training code"}.items():
+        if record["versions"][name] != ours[name]:
+            raise UsageError(
+                f"{path}: a record of {what} {record['versions'][name]}, not {ours[name]}; use that version, or "
+                "another --out"
+            )
     return record

@@ -1,97 +1,62 @@
-"""A trial: one task, arm and seed, and how it is run."""
+"""One trial, from its environment to its record."""
 
 from __future__ import annotations
 
 import dataclasses
-import platform
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from fer_gym import agents
-from fer_gym.benchmark.records import store as records
-from fer_gym.benchmark.run import image_select as selection
-from fer_gym.benchmark.run import reg_tune as regularization
-from fer_gym.benchmark.spec.tasks import Arm, SelectionTask, Task, make_env
+from fer_gym.benchmark import records
+from fer_gym.benchmark.records import Record
+from fer_gym.benchmark.run import image_select, provenance, reg_tune
+from fer_gym.benchmark.spec.tasks import SelectionTask, Suite, Trial
 from fer_gym.data import Splits
 from fer_gym.errors import UsageError
 
-_VERSIONS = ("fer-gym", "torch", "gymnasium", "numpy")
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One task, arm and seed."""
-
-    task: Task
-    arm: Arm
-    seed: int
-
-    @property
-    def key(self) -> tuple[str, str, int]:
-        """What a record calls it."""
-        return self.task.name, self.arm.name, self.seed
-
-    def __str__(self) -> str:
-        return f"{self.task.name}, {self.arm.name}, seed {self.seed}"
-
-
-Records = dict[tuple[str, str, int], dict[str, Any]]
+#: Records by the keys of their trials.
+Records = dict[tuple[str, str, int], Record]
 
 
 def is_ready(trial: Trial, done: Records) -> bool:
-    """Whether the arm whose keep ratio it takes has a record."""
-    return trial.arm.keep_ratio_of is None or _followed(trial) in done
-
-
-def _followed(trial: Trial) -> tuple[str, str, int]:
-    assert trial.arm.keep_ratio_of is not None
-    return trial.task.name, trial.arm.keep_ratio_of, trial.seed
+    """Whether the trial whose keep ratio it takes has a record."""
+    return trial.followed is None or trial.followed in done
 
 
 def completed(trial: Trial, done: Records) -> dict[str, Any]:
-    """The arm's settings, with the keep ratio of the arm that it follows."""
-    if trial.arm.keep_ratio_of is None:
+    """The arm's settings, with the keep ratio of the trial that it follows."""
+    if trial.followed is None:
         return dict(trial.arm.settings)
-    return {**trial.arm.settings, "keep_ratio": done[_followed(trial)]["scores"]["keep_ratio"]}
+    return {**trial.arm.settings, "keep_ratio": done[trial.followed]["scores"]["keep_ratio"]}
 
 
-def settings_in_words(trial: Trial, settings: dict[str, Any]) -> dict[str, Any]:
-    """All that decides a trial's outcome besides its seed, as JSON knows it."""
-    task, arm = trial.task, trial.arm
+def described(trial: Trial, settings: dict[str, Any]) -> dict[str, Any]:
+    """All that decides a trial's outcome besides its seed, as JSON values.
+
+    Args:
+        trial: with the environment's keywords and the budget.
+        settings: the arm's, completed.
+    """
+    task = trial.task
     budget = {f.name: getattr(task, f.name) for f in dataclasses.fields(task) if f.name not in ("name", "arms", "env")}
-    removal = budget.pop("removal", ())
-    if removal:  # the first records do not have it
-        budget["removal"] = list(removal)
-    return {
-        "env": {key: repr(value) for key, value in {**task.env, **arm.env}.items()},
-        "agent": arm.agent,
-        "agent_settings": {key: repr(value) for key, value in settings.items()},
-        **budget,
-    }
+    described: dict[str, Any] = records.description(
+        {"env": {**task.env, **trial.arm.env}, "agent": trial.arm.agent, "agent_settings": settings, **budget}
+    )
+    return described
 
 
-def versions() -> dict[str, str]:
-    """What a record tells of the software: the package's own version first."""
-    return {name: version(name) for name in _VERSIONS}
-
-
-def refuse_other_data(trial: Trial, record: dict[str, Any], root: str | None) -> None:
+def refuse_other_data(trial: Trial, record: Record, root: str | None) -> None:
     """See that a trial would have the data that it had when its record was written.
 
     Raises:
-        ValueError: if it would not.
+        UsageError: if it would not.
     """
-    if "data" not in record:  # the first records do not tell
+    if record["data"] == provenance.UNKNOWN:
         return
-    env = make_env(trial.task, trial.arm, trial.seed, root)
+    env = trial.make_env(root)
     splits: Splits = env.unwrapped.splits  # type: ignore[attr-defined]
     found = splits.fingerprint()
     env.close()
@@ -103,7 +68,7 @@ def refuse_other_data(trial: Trial, record: dict[str, Any], root: str | None) ->
 
 
 def run_trial(
-    suite: str,
+    suite: Suite,
     trial: Trial,
     settings: dict[str, Any],
     *,
@@ -111,11 +76,11 @@ def run_trial(
     root: str | None,
     minutes: float | None,
     note: Callable[[dict[str, Any]], None],
-) -> dict[str, Any]:
-    """Run a trial; what its record holds.
+) -> Record:
+    """Run a trial.
 
     Args:
-        suite: its suite's name.
+        suite: that it is of.
         trial: what to run.
         settings: the arm's, completed.
         folder: the benchmark's, where the agent is saved.
@@ -123,28 +88,29 @@ def run_trial(
         minutes: what it may take.
         note: is called with a row for each episode.
 
+    Returns:
+        Its record.
+
     Raises:
         TimeoutError: if it takes longer.
         Exception: whatever the agent raises.
     """
     start = time.monotonic()
-    task, arm, seed = trial.task, trial.arm, trial.seed
-    keep = folder / agents.FOLDER / records.path_of(folder, *trial.key).with_suffix(".agent").name
+    save_to = records.path_of_agent(records.path_of(folder, *trial.key))
+    run = image_select.run if isinstance(trial.task, SelectionTask) else reg_tune.run
     with _stopped_after(minutes):
-        if isinstance(task, SelectionTask):
-            result = selection.run(task, arm, seed, settings, root, note, keep)
-        else:
-            result = regularization.run(task, arm, seed, settings, root, note, keep)
+        outcome = run(trial, settings, root, note, save_to)
     return {
-        "suite": suite,
-        "task": task.name,
-        "arm": arm.name,
-        "seed": seed,
-        "settings": settings_in_words(trial, settings),
-        "versions": versions(),
-        "machine": {"processor": _processor(), "threads": torch.get_num_threads()},
+        "suite": suite.name,
+        "task": trial.task.name,
+        "environment": trial.task.env_id,
+        "arm": trial.arm.name,
+        "seed": trial.seed,
+        "settings": described(trial, settings),
+        "plan": suite.plan,
+        "versions": provenance.versions(),
         "seconds": round(time.monotonic() - start, 1),
-        **result,
+        **outcome,
     }
 
 
@@ -169,13 +135,3 @@ def _stopped_after(minutes: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
-
-
-def _processor() -> str:
-    """The processor's name where Linux tells it, else its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())

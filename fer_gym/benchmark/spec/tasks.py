@@ -1,4 +1,4 @@
-"""What a benchmark is made of: arms, tasks and suites, as frozen data."""
+"""What a benchmark is made of: arms, tasks, trials and suites, as frozen data."""
 
 from __future__ import annotations
 
@@ -82,6 +82,43 @@ TUNING_SEEDS = (100, 101, 102)
 _EMBEDDED = "synthetic"
 
 
+def needs_files(task: Task) -> bool:
+    """Whether the task's data set is in files, which a root names; else it comes with the package."""
+    return bool(task.env.get("dataset", _EMBEDDED) != _EMBEDDED)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One task, arm and seed."""
+
+    task: Task
+    arm: Arm
+    seed: int
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """The names of task and arm, and the seed."""
+        return self.task.name, self.arm.name, self.seed
+
+    @property
+    def followed(self) -> tuple[str, str, int] | None:
+        """The key of the trial whose keep ratio this one takes, if any."""
+        name = self.arm.keep_ratio_of
+        return None if name is None else (self.task.name, name, self.seed)
+
+    def make_env(self, root: str | None) -> gym.Env[Any, Any]:
+        """The environment; the seed fixes its data.
+
+        Args:
+            root: where the suite's data set is; a task that needs no files is not given it.
+        """
+        keywords = {**self.task.env, **self.arm.env, "root": root if needs_files(self.task) else None}
+        return gym.make(self.task.env_id, **keywords, data_seed=self.seed)
+
+    def __str__(self) -> str:
+        return f"{self.task.name}, {self.arm.name}, seed {self.seed}"
+
+
 @dataclass(frozen=True)
 class Suite:
     """Every task's arms under every seed. Seed k fixes split, noise, initial weights and batch order."""
@@ -90,27 +127,20 @@ class Suite:
     tasks: tuple[Task, ...]
     seeds: tuple[int, ...]
 
+    @property
+    def trials(self) -> list[Trial]:
+        """Every trial, task by task, seed by seed."""
+        return [Trial(task, arm, seed) for task in self.tasks for seed in self.seeds for arm in task.arms]
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """`arms`, the names of each task's arms, and `seeds`: a report says by it which trials are missing."""
+        return {"arms": {task.name: [arm.name for arm in task.arms] for task in self.tasks}, "seeds": list(self.seeds)}
+
     def without_files(self) -> tuple[Suite, list[str]]:
-        """What of it needs no files, and the names of the other tasks; all of it if every task needs some."""
+        """The suite without the tasks that need files, and their names; the whole suite if every task needs some."""
         embedded = tuple(task for task in self.tasks if not needs_files(task))
         if not embedded:
             return self, []
         left_out = [task.name for task in self.tasks if task not in embedded]
         return Suite(self.name, embedded, self.seeds), left_out
-
-
-def make_env(task: Task, arm: Arm, seed: int, root: str | None) -> gym.Env[Any, Any]:
-    """The environment of a trial.
-
-    Args:
-        task: where.
-        arm: who; its keywords are added.
-        seed: fixes the data.
-        root: where the suite's data set is; a task that needs no files is not given it.
-    """
-    return gym.make(task.env_id, **{**task.env, **arm.env}, root=root if needs_files(task) else None, data_seed=seed)
-
-
-def needs_files(task: Task) -> bool:
-    """Whether the task's data set is in files, which a root names; else it comes with the package."""
-    return bool(task.env.get("dataset", _EMBEDDED) != _EMBEDDED)

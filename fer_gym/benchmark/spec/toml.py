@@ -9,9 +9,9 @@ from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
-from fer_gym.benchmark.records import store as records
 from fer_gym.benchmark.spec.suites import SUITES
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite, Task
+from fer_gym.checks import check_count, check_number
 from fer_gym.errors import UsageError
 
 _TASKS: dict[str, type[SelectionTask] | type[RegTuneTask]] = {
@@ -42,15 +42,17 @@ def read(path: Path) -> Suite:
 
 def _suite(content: dict[str, Any], name: str) -> Suite:
     suite = _built(Suite, {"name": name, **content}, "the suite")
-    if not (suite.seeds and all(type(seed) is int and seed >= 0 for seed in suite.seeds)):
-        raise UsageError(f"seeds: {list(suite.seeds)!r} is not allowed; use whole numbers such as [0, 1, 2]")
+    if not suite.seeds:
+        raise UsageError("seeds: [] is not allowed; use whole numbers such as [0, 1, 2]")
+    for seed in suite.seeds:
+        check_count("seeds", seed, least=0)
     _refuse_twice(list(suite.seeds), "seeds: seed")
     if suite.name in SUITES:
         raise UsageError(f"name: {suite.name!r} is a suite of the package; use another")
     tasks = tuple(_task(table, f"tasks[{place}]") for place, table in enumerate(_tables(suite.tasks, "tasks")))
     _refuse_twice([task.name for task in tasks], "tasks: the name")
     # Names are parts of the records' names, where a space is a hyphen, and some systems take A for a.
-    files = [records.path_of(Path(), task.name, arm.name, 0).name.lower() for task in tasks for arm in task.arms]
+    files = [f"{task.name}__{arm.name}".replace(" ", "-").lower() for task in tasks for arm in task.arms]
     _refuse_twice(files, "tasks: two arms would share their records; the name")
     return Suite(suite.name, tasks, tuple(suite.seeds))
 
@@ -62,8 +64,7 @@ def _task(table: dict[str, Any], where: str) -> Task:
     task = _built(_TASKS[env_id], table, where)
     _check_name(task.name, where)
     for key in ("episodes", "retrain_epochs", "children"):
-        if getattr(task, key, 1) < 1:
-            raise UsageError(f"{where}.{key}: {getattr(task, key)} is not allowed; use a whole number from 1")
+        check_count(f"{where}.{key}", getattr(task, key, 1), least=1)
     arms = tuple(
         _built(Arm, arm, f"{where}.arms[{place}]") for place, arm in enumerate(_tables(task.arms, f"{where}.arms"))
     )
@@ -91,8 +92,7 @@ def _check_name(name: str, where: str) -> None:
 
 def _shares(found: Sequence[Any], where: str) -> tuple[float, ...]:
     for share in found:
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
-            raise UsageError(f"{where}: {share!r} is not allowed; use shares above 0 and below 1, such as [0.1, 0.25]")
+        check_number(where, share, "(0, 1)")
     return tuple(map(float, found))
 
 

@@ -1,0 +1,102 @@
+"""What a record holds.
+
+Of every trial:
+
+| key | type | content |
+| --- | --- | --- |
+| `suite`, `task`, `arm`, `seed` | text, text, text, int | the trial |
+| `environment` | text | the environment's id, "ImageSelect-v0" or "RegTune-v0" |
+| `settings` | object | all that decides the outcome besides the seed: `env`, `agent`, `agent_settings`, the budget |
+| `plan` | object | of the suite: `arms`, a list of names for each task, and `seeds` |
+| `versions` | object of text | of `fer-gym`, `training` (its code's number), `commit`, `torch`, `gymnasium`, `numpy` |
+| `machine` | object | `processor`, `device` and `precision` (text), `threads` (int) |
+| `data` | text | the fingerprint of the data, `Splits.fingerprint` |
+| `seconds` | float | what the trial took |
+| `episodes` | list of objects | a row for each episode that the agent learnt from |
+| `scores` | object | what the trial is measured by |
+| `arrays` | object of NumPy arrays | below; in the JSON file their names, in the NumPy file beside it the arrays |
+
+A text is "unknown" where a record was written before the package noted the fact.
+
+Of ImageSelect-v0 also `confusion` (`classes`, and `counts` of the test images) and, if the task has removal shares,
+`removal`. The arrays have an entry for each of the N training images, in the order of the training split:
+
+| array | dtype | content |
+| --- | --- | --- |
+| `retained` | bool | whether the image was retained when the agent had learnt |
+| `keep_probability` | float32 | the agent's probability of retaining it, 16 significant bits |
+| `image_score` | float32 | what the agent ranks the images by, 16 significant bits; only where the agent has scores |
+| `sample_reward` | float16 | the delayed reward of that walk, 6 significant bits |
+| `predicted` | uint8 | the class that the environment's network predicts |
+| `predicted_percent` | uint8 | the probability of that class in percent |
+
+Of RegTune-v0 also `children`, a row for each of the K fresh children; the first has `confusion` and `looked_at`
+(of the Grad-CAM maps: `images`, their indices in the test split, and `predicted`, the classes). The arrays are of K
+children, E episodes, T chunks and h strengths; NaN stands where a child ended early:
+
+| array | shape and dtype | content |
+| --- | --- | --- |
+| `child_train_losses`, `child_val_losses` | (K, T) float32 | of each chunk |
+| `child_schedule` | (K, T, h) float32 | the strengths, which replay to the same child |
+| `episode_train_losses`, `episode_val_losses` | (E, T) float16 | of each chunk |
+| `episode_schedule` | (E, T, h) float16 | the strengths |
+| `grad_cam` | (images, h, w) float16 | the maps of the first child, from 0 to 1 |
+
+Numbers in `episodes` and `children` have eight significant digits. `saved_agent` (`class`, `file`) is there where the
+agent's file is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fer_gym.errors import UsageError
+
+#: Raised when the schema changes; records of another format are not mixed with these.
+FORMAT = 2
+
+#: JSON values, and NumPy arrays under "arrays".
+Record = dict[str, Any]
+
+_FIELDS: dict[str, type] = {
+    "suite": str,
+    "task": str,
+    "environment": str,
+    "arm": str,
+    "seed": int,
+    "settings": dict,
+    "plan": dict,
+    "versions": dict,
+    "machine": dict,
+    "data": str,
+    "seconds": float,
+    "episodes": list,
+    "scores": dict,
+    "arrays": dict,
+}
+_PARTS = {
+    "settings": ("env", "agent", "agent_settings"),
+    "plan": ("arms", "seeds"),
+    "versions": ("fer-gym", "training", "commit", "torch", "gymnasium", "numpy"),
+    "machine": ("processor", "device", "precision", "threads"),
+}
+
+
+class OtherFormatError(UsageError):
+    """A record, but one that another version of the package wrote."""
+
+
+class NotARecordError(UsageError):
+    """A file in a record's place that is none: half written, without its arrays, or somebody else's."""
+
+
+def fault(record: Record) -> str | None:
+    """What a record lacks, in words; None if nothing."""
+    for name, kind in _FIELDS.items():
+        if type(record.get(name)) is not kind:
+            return f"{name!r} is missing or no {kind.__name__}"
+    for name, parts in _PARTS.items():
+        for part in parts:
+            if part not in record[name]:
+                return f"{name!r} has no {part!r}"
+    return None
