@@ -3,9 +3,23 @@
 from pathlib import Path
 from typing import Any
 
-from fer_gym.benchmark.records import store as records
+import numpy as np
 
-MACHINE = {"versions": {"fer-gym": "0.1.0"}, "machine": {"processor": "abacus", "threads": 1}}
+from fer_gym.benchmark import records
+
+ABOUT = {
+    "suite": "small",
+    "plan": {"arms": {}, "seeds": []},
+    "versions": {
+        **dict.fromkeys(("torch", "gymnasium", "numpy"), "1.0"),
+        "fer-gym": "0.1.0",
+        "training": "1",
+        "commit": "unknown",
+    },
+    "machine": {"processor": "abacus", "device": "cpu", "precision": "fp32", "threads": 1},
+    "data": "unknown",
+    "arrays": {},
+}
 
 
 def _test_scores(f1: float) -> dict[str, float]:
@@ -25,17 +39,17 @@ def selection(
         "gradient_steps": 5,
     }
     return {
-        "suite": "small",
+        **ABOUT,
         "task": "walk",
+        "environment": "ImageSelect-v0",
         "arm": arm,
         "seed": seed,
         "settings": {
-            "env": {"limit": "40", "noise": "'faces'"},
+            "env": {"limit": 40, "noise": "faces"},
             "agent": arm.replace(" ", "_"),
             "agent_settings": {},
             "episodes": 2,
         },
-        **MACHINE,
         "seconds": 30.5 + seed,
         "episodes": [episode, {**episode, "reward": 3.0, "env_steps": 80, "gradient_steps": 9}] if learns else [],
         "scores": {
@@ -55,28 +69,30 @@ def tuning(arm: str, seed: int, f1: float, gap: float, *, task: str = "run", lea
         "reward": gap,
         "gap_return": gap,
         "val_f1_change": f1 - 0.1,
-        "train_losses": [1.5, 1.0],
-        "val_losses": [1.6, 1.2],
-        "schedule": [[0.1], [0.3]],
         "validation": _test_scores(f1),
         "env_steps": 2,
         "gradient_steps": 40,
     }
     return {
-        "suite": "small",
+        **ABOUT,
         "task": task,
+        "environment": "RegTune-v0",
         "arm": arm,
         "seed": seed,
         "settings": {
-            "env": {"regularizers": "{'dropout': (0.0, 0.8)}"},
+            "env": {"regularizers": {"dropout": [0.0, 0.8]}},
             "agent": arm,
-            "agent_settings": {"strength": "0.2"} if arm == "static" else {},
+            "agent_settings": {"strength": 0.2} if arm == "static" else {},
             "episodes": 3,
         },
-        **MACHINE,
         "seconds": 10.0,
         "episodes": [row, row, row] if learns else [],
         "children": [{**row, "test": _test_scores(f1)}],
+        "arrays": {
+            "child_train_losses": np.array([[1.5, 1.0]], np.float32),
+            "child_val_losses": np.array([[1.6, 1.2]], np.float32),
+            "child_schedule": np.array([[[0.1], [0.3]]], np.float32),
+        },
         "scores": {
             "gap_return": gap,
             "val_f1_change": f1 - 0.1,
@@ -103,7 +119,7 @@ def walks() -> list[dict[str, Any]]:
 
 
 def runs(task: str = "run") -> list[dict[str, Any]]:
-    """Three arms of RegTune-v0 under two seeds: the more they are paid, the worse they are."""
+    """Three arms of RegTune-v0 under two seeds: the higher the return, the lower the score."""
     return [
         record
         for seed in (0, 1)

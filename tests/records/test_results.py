@@ -4,15 +4,14 @@ from pathlib import Path
 import pytest
 import small_records
 
-from fer_gym.benchmark.records import results
-from fer_gym.benchmark.records import store as records
+from fer_gym.benchmark import records
 
 PLAN = {"arms": {"walk": ["keep all", "random", "learner"], "run": ["vanilla"]}, "seeds": [0, 1, 2, 3]}
 
 
 def test_records_are_arranged(tmp_path: Path):
     small_records.write(tmp_path, *small_records.walks(), *small_records.runs())
-    found = results.read(tmp_path)
+    found = records.read_folder(tmp_path)
     assert found.suite == "small"
     assert [(task.name, task.environment) for task in found.tasks] == [
         ("run", "RegTune-v0"),
@@ -31,27 +30,21 @@ def test_records_are_arranged(tmp_path: Path):
 def test_the_plan_gives_the_order_and_what_is_missing(tmp_path: Path):
     walks = [{**record, "plan": PLAN} for record in small_records.walks() if record["arm"] != "learner"]
     small_records.write(tmp_path, *walks)
-    walk, run = results.read(tmp_path).tasks
+    walk, run = records.read_folder(tmp_path).tasks
     assert list(walk.arms) == ["keep all", "random", "learner"]
     assert walk.missing == [f"walk, learner, seed {seed}" for seed in range(4)]
     assert run.missing == [f"run, vanilla, seed {seed}" for seed in range(4)]
 
 
-def test_first_records_have_the_order_of_the_suite_of_their_name(tmp_path: Path):
-    of_suite = [{**record, "suite": "quick", "task": "faces"} for record in small_records.walks()]
-    small_records.write(tmp_path, *of_suite)
-    assert list(results.read(tmp_path).tasks[0].arms) == ["keep all", "random", "learner"]
-
-
 def test_scores_are_paired_by_seed(tmp_path: Path):
     walks = [each for each in small_records.walks() if (each["arm"], each["seed"]) != ("keep all", 1)]
-    (walk,) = results.read(small_records.write(tmp_path, *walks)).tasks
+    (walk,) = records.read_folder(small_records.write(tmp_path, *walks)).tasks
     assert walk.paired_scores("learner", "keep all", "test", "macro_f1") == ([0.7, 0.8, 0.8], [0.5, 0.7, 0.9])
 
 
 @pytest.mark.parametrize(
     "text",
-    ['{"format": 1, "sui', "[1, 2]", "{}", "[" * 100_000, '{"format": 1, "suite": "small"}', "\udce9", "copy"],
+    ['{"format": 2, "sui', "[1, 2]", "{}", "[" * 100_000, '{"format": 2, "suite": "small"}', "\udce9", "copy"],
     ids=["half", "list", "no format", "deep", "no fields", "not UTF-8", "copy"],
 )
 def test_what_is_no_record_is_skipped_and_kept(tmp_path: Path, text):
@@ -60,32 +53,32 @@ def test_what_is_no_record_is_skipped_and_kept(tmp_path: Path, text):
     whole = (tmp_path / "records" / "walk__random__0.json").read_text()
     path.write_bytes((whole if text == "copy" else text).encode(errors="surrogateescape"))
     before = path.read_bytes()
-    found = results.read(tmp_path)
+    found = records.read_folder(tmp_path)
     assert len(list(found)) == 12
     (line,) = found.skipped
     assert str(path) in line
     assert path.read_bytes() == before
-    results.refuse_others(tmp_path, "small")
+    records.refuse_other_suites(tmp_path, "small")
 
 
 def test_other_suites_and_versions_are_refused(tmp_path: Path):
     small_records.write(tmp_path, *small_records.walks())
     with pytest.raises(ValueError, match=r"walk__keep-all__0.json: a record of suite 'small', not 'quick'"):
-        results.refuse_others(tmp_path, "quick")
+        records.refuse_other_suites(tmp_path, "quick")
     other = {**small_records.selection("keep all", 9, 0.5), "suite": "else"}
     path = records.path_of(tmp_path, "walk", "keep all", 9)
     records.write(path, other)
     with pytest.raises(ValueError, match=r"records of several suites \('small', 'else'\)"):
-        results.read(tmp_path)
-    path.write_text(json.dumps({**other, "format": 99}))
-    with pytest.raises(ValueError, match=r"keep-all__9.json: a record of format 99, not of format 1"):
-        results.read(tmp_path)
+        records.read_folder(tmp_path)
+    path.write_text(json.dumps({**other, "format": 1, "arrays": []}))
+    with pytest.raises(ValueError, match=r"keep-all__9.json: a record of format 1, not of format 2"):
+        records.read_folder(tmp_path)
 
 
 def test_an_empty_folder_is_said_to_be_one(tmp_path: Path):
     with pytest.raises(ValueError, match=r"records: no records \(nothing is there\)"):
-        results.read(tmp_path)
+        records.read_folder(tmp_path)
     (tmp_path / "records").mkdir()
     (tmp_path / "records" / "half.json").write_text("{")
     with pytest.raises(ValueError, match=r"none of its 1 files is one: .*half.json"):
-        results.read(tmp_path)
+        records.read_folder(tmp_path)

@@ -11,12 +11,12 @@ from fer_gym.benchmark.report import page as report
 
 
 def test_the_page_shows_it(tmp_path: Path) -> None:
-    settings = {"env": {"limit": "40"}, "agent": "static", "agent_settings": {}}
+    settings = {"env": {"limit": 40}, "agent": "static", "agent_settings": {}}
     records = []
     for arm in ("vanilla", "ppo"):
         record = {**small_records.tuning(arm, 0, 0.5, 0.1), "settings": settings}
-        seen = {"image": 3, "predicted": "happy", "map": [[0.0, 1.0], [0.5, 0.0]]}
-        record["children"] = [{**record["children"][0], "looked_at": [seen]}]
+        record["children"] = [{**record["children"][0], "looked_at": {"images": [3], "predicted": ["happy"]}}]
+        record["arrays"] = {"grad_cam": np.array([[[0.0, 1.0], [0.5, 0.0]]], np.float16)}
         records.append(record)
     small_records.write(tmp_path, *records)
     made = report.make(tmp_path)
@@ -29,6 +29,6 @@ def test_the_page_shows_it(tmp_path: Path) -> None:
     red, _, blue = np.asarray(image.convert("RGB"), np.float64).transpose(2, 0, 1)
     assert (red - blue)[:24, -24:].mean() > 20 > -20 > (red - blue)[:24, :24].mean()  # hot above right, cold left
     # Of other data, it is left out and said.
-    records[0]["children"][0]["looked_at"][0]["image"] = 10**6
+    records[0]["children"][0]["looked_at"]["images"] = [10**6]
     small_records.write(tmp_path, *records)
     assert any("the record has test image 1000000, the data 700" in each for each in report.make(tmp_path).unshown)

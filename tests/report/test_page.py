@@ -9,7 +9,7 @@ import small_records
 import tiny_data
 
 from fer_gym import data
-from fer_gym.benchmark.records import results
+from fer_gym.benchmark import records
 from fer_gym.benchmark.report import confusion, faces, figures
 from fer_gym.benchmark.report import page as report
 from fer_gym.data import DatasetError
@@ -78,7 +78,7 @@ def test_the_page_is_whole_and_needs_nothing_else(folder: Path):
 
 
 def test_the_divergence_is_told(folder: Path):
-    _, run = results.read(folder).tasks
+    _, run = records.read_folder(folder).tasks
     picture = figures.return_against_score(run)
     assert picture is not None
     # Paid -20.5, -10.5, -1.5 on the average; test macro F1 .425, .325, .225.
@@ -90,7 +90,7 @@ def test_the_divergence_is_told(folder: Path):
 
 
 def test_figures_are_whole_and_tell_what_they_show(folder: Path):
-    walk, run = results.read(folder).tasks
+    walk, run = records.read_folder(folder).tasks
     drawn = [
         figures.intervals(walk),
         figures.learning_curves(walk),
@@ -121,25 +121,28 @@ def test_figures_are_whole_and_tell_what_they_show(folder: Path):
 
 
 def test_rewards_of_a_hundred_images(tmp_path: Path):
-    selection = {"retained": [1, 0] * 100, "sample_reward": [0.5, -0.25] * 100}
-    learner = small_records.selection("learner", 0, 0.5, learns=True, selection=selection)
-    idle = small_records.selection("keep all", 0, 0.5, selection=selection)
-    (walk,) = results.read(small_records.write(tmp_path, learner, idle)).tasks
+    arrays = {"retained": np.array([True, False] * 100), "sample_reward": np.array([0.5, -0.25] * 100, np.float16)}
+    learner = small_records.selection("learner", 0, 0.5, learns=True, arrays=arrays)
+    idle = small_records.selection("keep all", 0, 0.5, arrays=arrays)
+    (walk,) = records.read_folder(small_records.write(tmp_path, learner, idle)).tasks
     picture = figures.image_rewards(walk)
     assert picture is not None
     (panel,) = picture.panels
     assert panel.alt.startswith("learner, rewards of 100 images: retained ")
     assert "with a mean of 0.500, removed" in panel.alt
     assert panel.alt.endswith("with a mean of -0.250")
-    of_before = small_records.write(tmp_path / "old", small_records.selection("learner", 0, 0.5, learns=True))
-    assert figures.image_rewards(results.read(of_before).tasks[0]) is None
+    without = small_records.write(tmp_path / "without", small_records.selection("learner", 0, 0.5, learns=True))
+    assert figures.image_rewards(records.read_folder(without).tasks[0]) is None
 
 
 def test_children_that_diverged_are_drawn_as_far_as_they_came(tmp_path: Path):
     early = small_records.tuning("static", 0, 0.3, -1.0)
     late = small_records.tuning("static", 1, 0.3, -1.0)
-    early["children"][0] |= {"schedule": [[0.1]], "train_losses": [1.0], "val_losses": [float("nan")]}
-    (run,) = results.read(small_records.write(tmp_path, early, late)).tasks
+    for name in ("schedule", "train_losses", "val_losses"):
+        early["arrays"][f"child_{name}"][0, 1:] = np.nan
+    early["arrays"]["child_train_losses"][0, 0] = 1.0
+    early["arrays"]["child_val_losses"][0, 0] = np.nan
+    (run,) = records.read_folder(small_records.write(tmp_path, early, late)).tasks
     losses = figures.losses(run)
     assert losses is not None
     assert losses.panels[0].alt == "static, losses of the last chunk: training 1.000, validation 1.200"
@@ -170,14 +173,13 @@ def test_names_cannot_become_markup(tmp_path: Path):
 
 
 def _with_selection(record: dict, count: int) -> dict:
-    probability = np.linspace(0, 1, count).round(3).tolist()
-    return {**record, "selection": {"sample_index": list(range(count))[::-1], "keep_probability": probability}}
+    return {**record, "arrays": {"keep_probability": np.linspace(1, 0, count, dtype=np.float32)}}
 
 
 def test_faces_of_the_embedded_data(tmp_path: Path):
     learner = _with_selection(small_records.selection("learner", 0, 0.7), 40)
     decided = _with_selection(small_records.selection("keep all", 0, 0.7), 40)
-    decided["selection"]["keep_probability"] = [1.0] * 40
+    decided["arrays"]["keep_probability"] = np.ones(40, np.float32)
     made = report.make(small_records.write(tmp_path, learner, decided))
     (faces,) = [faces for sections in made.chapters.values() for section in sections for faces in section.faces]
     assert faces.title == "learner, seed 0"
@@ -185,18 +187,18 @@ def test_faces_of_the_embedded_data(tmp_path: Path):
     highest, lowest = (group for _, group in faces.groups)
     assert [face.score for face in highest[:2]] == ["1.000", "0.974"]
     splits = data.load("synthetic", limit=40, noise="faces")
-    assert highest[0].label == splits.classes[train.labels[0]]  # the last of the walk is image 0
+    assert highest[0].label == splits.classes[train.labels[0]]
     assert lowest[0].label == splits.classes[train.labels[39]]
     assert report.html(made).count("data:image/png") == len(highest) + len(lowest)
 
 
 def test_an_agents_own_scores_rank_before_its_decisions():
-    record = {"selection": {"keep_probability": [0.0, 1.0, 1.0], "image_score": [-1.5, 0.2, 0.1]}}
-    name, scores = faces.ranking(record)
+    decisions, score = np.array([0.0, 1.0, 1.0], np.float32), np.array([-1.5, 0.25, 0.125], np.float32)
+    name, scores = faces.ranking({"arrays": {"keep_probability": decisions, "image_score": score}})
     assert name == "score"
-    assert scores.tolist() == [-1.5, 0.2, 0.1]
-    assert faces.ranking({"selection": {"keep_probability": [0.0, 1.0, 1.0]}}) is None
-    assert faces.ranking({}) is None
+    assert scores.tolist() == [-1.5, 0.25, 0.125]
+    assert faces.ranking({"arrays": {"keep_probability": decisions}}) is None
+    assert faces.ranking({"arrays": {}}) is None
 
 
 def test_faces_in_colour_without_noise():
@@ -211,9 +213,9 @@ def test_faces_in_colour_without_noise():
 @pytest.mark.parametrize(
     ("env", "why"),
     [
-        ({"dataset": "'fer2013'"}, "the faces need the data set, give --root"),
-        ({"dataset": "Splits(train=...)"}, "its data set has no name"),
-        ({"limit": "50"}, "the record has 40 images, the data 50"),
+        ({"dataset": "fer2013"}, "the faces need the data set, give --root"),
+        ({"dataset": {"class": "fer_gym.data.splits:Splits"}}, "its data set has no name"),
+        ({"limit": 50}, "the record has 40 images, the data 50"),
     ],
 )
 def test_faces_that_cannot_be_shown_are_named(tmp_path: Path, env, why):
@@ -228,26 +230,19 @@ def test_faces_that_cannot_be_shown_are_named(tmp_path: Path, env, why):
 
 def test_a_root_that_is_not_the_data_is_an_error(tmp_path: Path):
     record = _with_selection(small_records.selection("learner", 0, 0.7), 40)
-    record["settings"]["env"] = {"dataset": "'fer2013'"}
+    record["settings"]["env"] = {"dataset": "fer2013"}
     small_records.write(tmp_path, record)
     with pytest.raises(DatasetError, match="nowhere"):
         report.make(tmp_path, str(tmp_path / "nowhere"))
 
 
 def test_a_record_with_little_in_it_makes_a_report(tmp_path: Path):
-    bare = {
-        "suite": "s",
-        "task": "t",
-        "arm": "a",
-        "seed": 0,
-        "settings": {},
-        "versions": {},
-        "episodes": [],
-        "scores": {},
-    }
+    settings = {"env": {}, "agent": "a", "agent_settings": {}}
+    about = {"task": "t", "environment": "ImageSelect-v0", "arm": "a", "seed": 0, "seconds": 1.0}
+    bare = {**small_records.ABOUT, **about, "settings": settings, "episodes": [], "scores": {}}
     made = report.make(small_records.write(tmp_path, bare))
     assert re.search(r"\| a \| 1 of 1 \|", report.markdown(made))
-    assert "Suite s" in report.html(made)
+    assert "Suite small" in report.html(made)
 
 
 def test_confusion_matrices_of_all_seeds_together(tmp_path: Path):
@@ -257,7 +252,7 @@ def test_confusion_matrices_of_all_seeds_together(tmp_path: Path):
         for seed, matrix in counts.items()
     ]
     small_records.write(tmp_path, *trials, small_records.selection("random", 0, 0.4))
-    (walk,) = results.read(tmp_path).tasks
+    (walk,) = records.read_folder(tmp_path).tasks
     picture = confusion.pictures(walk)
     assert picture is not None
     (panel,) = picture.panels  # random has no matrix
@@ -267,7 +262,7 @@ def test_confusion_matrices_of_all_seeds_together(tmp_path: Path):
     children = [{"confusion": {"classes": ["sad", "happy"], "counts": [[1, 0], [0, 1]]}}, {}]
     tuned = {**small_records.tuning("vanilla", 0, 0.5, 0.1), "children": children}
     small_records.write(tmp_path / "other", tuned)
-    (run,) = results.read(tmp_path / "other").tasks
+    (run,) = records.read_folder(tmp_path / "other").tasks
     of_first_child = confusion.pictures(run)
     assert of_first_child is not None
     assert "sad 1.00, happy 1.00" in of_first_child.panels[0].alt
@@ -279,7 +274,7 @@ def test_removal_curves_are_means_over_the_seeds(tmp_path: Path):
 
     trials = [small_records.selection("learner", seed, 0.5, removal=points(0.5 + seed / 10, 0.4)) for seed in (0, 1)]
     small_records.write(tmp_path, *trials, small_records.selection("keep all", 0, 0.4))
-    (walk,) = results.read(tmp_path).tasks
+    (walk,) = records.read_folder(tmp_path).tasks
     picture = figures.removal_curves(walk)
     assert picture is not None
     assert "learner 0.550 without 10%, 0.400 without 20%" in picture.panels[0].alt

@@ -5,16 +5,17 @@ from pathlib import Path
 import pytest
 import small_records
 
-from fer_gym.benchmark.records import results
-from fer_gym.benchmark.records.results import TaskResults
+from fer_gym.benchmark import records
+from fer_gym.benchmark.records import TaskResults
 from fer_gym.benchmark.report import tables
 from fer_gym.benchmark.report.tables import Table
 
 
 @pytest.fixture
 def walk(tmp_path: Path) -> TaskResults:
-    records = [{**r, "plan": {"arms": {"walk": ["keep all", "learner", "random"]}}} for r in small_records.walks()]
-    return results.read(small_records.write(tmp_path, *records)).tasks[0]
+    plan = {"arms": {"walk": ["keep all", "learner", "random"]}, "seeds": []}
+    found = [{**record, "plan": plan} for record in small_records.walks()]
+    return records.read_folder(small_records.write(tmp_path, *found)).tasks[0]
 
 
 def cell(table: Table, row: str, column: str) -> str:
@@ -57,7 +58,7 @@ def test_who_was_kept_by_hand(walk: TaskResults):
 
 
 def test_every_return_stands_beside_the_test_score(tmp_path: Path):
-    (run,) = results.read(small_records.write(tmp_path, *small_records.runs())).tasks
+    (run,) = records.read_folder(small_records.write(tmp_path, *small_records.runs())).tasks
     for table in tables.of_scores(run):
         assert table.columns[1:4] == ("test macro F1", "test accuracy", "gap return")
         assert table.columns.index("change of validation F1") == 4
@@ -67,13 +68,13 @@ def test_every_return_stands_beside_the_test_score(tmp_path: Path):
     assert cell(cost, "ppo", "seconds") == "10"
     (settings,) = tables.of_settings(run)
     assert cell(settings, "static", "its settings") == "strength=0.2"
-    assert "regularizers={'dropout': (0.0, 0.8)}" in settings.note
+    assert "regularizers={'dropout': [0.0, 0.8]}" in settings.note
     assert tables.of_kept(run) == tables.of_rankings(run) == []
 
 
 def test_over_tasks_by_hand(tmp_path: Path):
     second = [{**r, "scores": {**r["scores"], "test": {"macro_f1": 0.3}}} for r in small_records.runs("second")]
-    found = results.read(small_records.write(tmp_path, *small_records.runs("first"), *second))
+    found = records.read_folder(small_records.write(tmp_path, *small_records.runs("first"), *second))
     ((name, table),) = tables.over_tasks(found)
     assert name == "RegTune-v0"
     # Ppo, first by name, is beaten by every run of vanilla in the first task and ties in the second.
@@ -89,7 +90,7 @@ def test_what_is_missing_is_a_dash(tmp_path: Path):
     found = [{**record, "plan": plan} for record in small_records.walks() if record["seed"] < 2]
     found[2]["scores"]["test"]["accuracy"] = float("nan")
     del found[2]["scores"]["test"]["macro_f1_of_means"]
-    (walk,) = results.read(small_records.write(tmp_path, *found)).tasks
+    (walk,) = records.read_folder(small_records.write(tmp_path, *found)).tasks
     made = [*tables.of_scores(walk), *tables.of_differences(walk)]
     for table in made:
         assert set(table.texts()[[row[0] for row in table.rows].index("lost")][1:]) == {"—"}
@@ -99,7 +100,7 @@ def test_what_is_missing_is_a_dash(tmp_path: Path):
 
 
 def test_one_seed_has_no_intervals_and_no_differences(tmp_path: Path):
-    (walk,) = results.read(small_records.write(tmp_path, *small_records.walks()[:3])).tasks
+    (walk,) = records.read_folder(small_records.write(tmp_path, *small_records.walks()[:3])).tasks
     (scores,) = tables.of_scores(walk)
     assert cell(scores, "keep all", "test macro F1") == "0.500"
     assert tables.of_differences(walk) == []

@@ -55,14 +55,16 @@ def run(
     agent.learn(task.episodes * base.chunks)
     saved = None if save_to is None else agents.save(agent, save_to)
     learnt = list(env.rows)
-    children, arrays = [], {}
+    children: list[dict[str, Any]] = []
+    arrays: dict[str, NDArray[Any]] = {}
     for child in range(task.children):
         _roll_out(agent, env, _FIRST_CHILD + task.children * seed + child)
         matrix = base.confusion("test")
         row = {**env.rows[-1], "test": metrics.scores(matrix)}
         if not child:  # the report shows one
             row["confusion"] = {"classes": list(base.splits.classes), "counts": matrix.tolist()}
-            row["looked_at"], arrays["grad_cam"] = gradcam.maps_of_classes(base.trainer)
+            row["looked_at"], maps = gradcam.maps_of_classes(base.trainer)
+            arrays |= {"grad_cam": maps} if maps.size else {}
         children.append(row)
     env.close()
     scores = {
