@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import gymnasium as gym
 
+from fer_gym import imports
 from fer_gym.errors import UsageError
 
 GROUP = "fer_gym.agents"
@@ -101,8 +102,7 @@ def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any])
         if found:
             factory = next(iter(found)).load()
         elif ":" in name:
-            module, _, attribute = name.partition(":")
-            factory = getattr(importlib.import_module(module), attribute)
+            factory = imports.find(name)
         else:
             raise UsageError(f"agent: {name!r} is unknown; use {', '.join(names())} or module:Name")
     except (ImportError, AttributeError) as error:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -21,16 +18,6 @@ app = typer.Typer(help="List, inspect and prepare data sets.", no_args_is_help=T
 
 _Name = Annotated[str, typer.Argument(help=f"One of {', '.join(DATASETS)}.")]
 _Root = Annotated[Path | None, typer.Option(help="The file or folder that holds the data set; see `ls`.")]
-
-
-@contextlib.contextmanager
-def errors() -> Iterator[None]:
-    """Say in one line what is wrong with the data or an option, and exit with 2."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        print(f"fer-gym: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
 
 
 @app.command("ls")
@@ -57,23 +44,21 @@ def inspect(
     out: Annotated[Path, typer.Option(help="Where the contact sheet goes, a PNG.")] = Path("sheet.png"),
 ) -> None:
     """Count the images of each split and class, and draw a contact sheet of the training images."""
-    with errors():
-        splits = load(name, root, limit, noise.parse(noise_text), data_seed)
-        _print_counts(splits)
-        if splits.train.noise is not None:
-            _print_noise(splits.train.noise)
-        contact_sheet(splits.train, splits.classes).save(out, format="PNG")
-        print(f"contact sheet of the training images: {out}")
+    splits = load(name, root, limit, noise.parse(noise_text), data_seed)
+    _print_counts(splits)
+    if splits.train.noise is not None:
+        _print_noise(splits.train.noise)
+    contact_sheet(splits.train, splits.classes).save(out, format="PNG")
+    print(f"contact sheet of the training images: {out}")
 
 
 @app.command()
 def prepare(name: _Name, root: _Root = None) -> None:
     """Decode a data set into the cache now, so that later uses start at once."""
-    with errors():
-        start = time.monotonic()
-        splits = load(name, root)
-        sizes = ", ".join(f"{len(split):,}" for split in (splits.train, splits.val, splits.test))
-        print(f"{name}: {sizes} images ready in {time.monotonic() - start:.1f} s, cached in {cache.folder()}")
+    start = time.monotonic()
+    splits = load(name, root)
+    sizes = ", ".join(f"{len(split):,}" for split in (splits.train, splits.val, splits.test))
+    print(f"{name}: {sizes} images ready in {time.monotonic() - start:.1f} s, cached in {cache.folder()}")
 
 
 def _print_counts(splits: Splits) -> None:

@@ -1,9 +1,9 @@
 """Checkpoints of a training run: everything that decides its future, in one file of plain data.
 
-Stable-Baselines3's own `save` would not do: its `load` runs what it finds pickled in the file, and forgets where the
-environment stood. So a resumed run builds its agent anew from the same arguments, and a checkpoint holds only what
-learning changes: weights and optimisers, the agent's attributes that are plain data (counters, the observation it goes
-on from, a recurrent policy's state), the environment's state and the global generators.
+Stable-Baselines3's own `save` is not enough: its `load` executes what is pickled in the file, and the file has no state
+of the environment. So a resumed run builds its agent anew from the same arguments, and a checkpoint holds only what
+learning changes: weights and optimisers, the agent's attributes that are plain data (counters, the last observation, a
+recurrent policy's state), the environment's state and the global generators.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ import torch
 from torch import Tensor
 
 from fer_gym import files
+from fer_gym.benchmark.records import in_words
 from fer_gym.episodes import EpisodeLog
 from fer_gym.errors import UsageError
 
 #: Raised when a checkpoint's fields change.
-FORMAT = 2
+FORMAT = 3
 
 
 def obstacle(agent: Any, env: EpisodeLog) -> str | None:
@@ -52,10 +53,10 @@ def obstacle(agent: Any, env: EpisodeLog) -> str | None:
 def after_each_training(agent: Any, then: Callable[[], None]) -> Iterator[None]:
     """Call `then` whenever the agent has trained, that is between two rollouts.
 
-    Learning in several calls of `learn`, one an episode, would not be the same run: each would take its own episode for
-    the whole, so that every schedule ended after it. A callback of Stable-Baselines3 comes too early (before the
-    training) or too late (after the next rollout drew its noise), and would displace the one that an agent's `learn`
-    brings. The agent's class is replaced and not its attribute `train`, since attributes are saved.
+    Several calls of `learn`, one an episode, would not be the same run: every schedule would end with its call. A
+    callback of Stable-Baselines3 is called too early (before the training) or too late (after the next rollout drew its
+    noise), and would displace the one that an agent's `learn` adds. The agent's class is replaced and not its attribute
+    `train`, since attributes are saved.
     """
     own = type(agent)
 
@@ -70,18 +71,18 @@ def after_each_training(agent: Any, then: Callable[[], None]) -> Iterator[None]:
         agent.__class__ = own
 
 
-def write(path: Path, arguments: dict[str, str], agent: Any, env: EpisodeLog) -> None:
+def write(path: Path, arguments: dict[str, Any], agent: Any, env: EpisodeLog) -> None:
     """Write the state of `agent` and `env` between two rollouts, whole or not at all.
 
     Args:
         path: of the file.
-        arguments: the run's, in words, by name.
+        arguments: the run's, JSON values by name.
         agent: without an `obstacle`.
-        env: where it learns.
+        env: that the agent learns in.
     """
     content = {
         "format": FORMAT,
-        "arguments": arguments,
+        "arguments": _packed(arguments),
         "rows": _packed(env.rows),
         "running": _packed(env.running),
         "parameters": _packed(agent.get_parameters()),
@@ -94,11 +95,11 @@ def write(path: Path, arguments: dict[str, str], agent: Any, env: EpisodeLog) ->
         torch.save(content, file)
 
 
-def read(path: Path, arguments: dict[str, str]) -> dict[str, Any]:
+def read(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
     """Read a checkpoint for `put_back`; nothing in the file is executed.
 
     Raises:
-        ValueError: if it is no checkpoint, or that of a run with other arguments; the message names the difference.
+        UsageError: if it is no checkpoint, or that of a run with other arguments; the message names the difference.
     """
     remedy = f"remove {path.parent} to start anew"
     try:
@@ -108,16 +109,19 @@ def read(path: Path, arguments: dict[str, str]) -> dict[str, Any]:
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(f"{path}: not a checkpoint of this version ({reason}); {remedy}") from error
-    theirs: dict[str, str] = content["arguments"]
-    names = dict.fromkeys([*theirs, *arguments])
+    theirs: dict[str, Any] = _unpacked(content["arguments"])
     differences = [
-        f"{name} is {arguments.get(name, 'not given')}, was {theirs.get(name, 'not given')}"
-        for name in names
-        if theirs.get(name) != arguments.get(name)
+        f"{name} is {_in_words(arguments, name)}, was {_in_words(theirs, name)}"
+        for name in dict.fromkeys([*theirs, *arguments])
+        if (name in theirs, theirs.get(name)) != (name in arguments, arguments.get(name))
     ]
     if differences:
         raise UsageError(f"{path}: from other arguments ({'; '.join(differences)}); give the same, or {remedy}")
     return {**content, "rows": _unpacked(content["rows"])}
+
+
+def _in_words(arguments: dict[str, Any], name: str) -> str:
+    return in_words(arguments[name]) if name in arguments else "not given"
 
 
 def put_back(content: dict[str, Any], agent: Any, env: EpisodeLog) -> None:
@@ -154,12 +158,12 @@ def _set_generators(env: EpisodeLog, states: dict[str, Any]) -> None:
 
 
 def _plain_attributes(owner: Any) -> dict[str, Any]:
-    """What `owner` holds that is data; the rest (spaces, schedules, networks) comes from its construction."""
-    kept = {}
+    """What `owner` holds that is data; its construction makes the rest (spaces, schedules, networks)."""
+    plain = {}
     for name, value in vars(owner).items():
         with contextlib.suppress(TypeError):
-            kept[name] = _packed(value)
-    return kept
+            plain[name] = _packed(value)
+    return plain
 
 
 def _set_attributes(owner: Any, packed: dict[str, Any], device: torch.device | str = "cpu") -> None:

@@ -1,4 +1,4 @@
-"""One run of `fer-gym train`: learn, keep a checkpoint after each episode, save the agent."""
+"""One run of `fer-gym train`: learn, write a checkpoint after each episode, save the agent."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium as gym
 
 from fer_gym import agents
+from fer_gym.benchmark.records import description
 from fer_gym.envs import RegTuneEnv
 from fer_gym.envs.image_select.run import RunEnv
 from fer_gym.envs.reg_tune.vector import RegTuneVectorEnv
@@ -42,16 +43,16 @@ class Arguments:
     seed: int
     num_envs: int = 1
 
-    def in_words(self) -> dict[str, str]:
-        """Each by its name on the command line."""
+    def described(self) -> dict[str, Any]:
+        """Each by its name on the command line, as JSON values that another process can compare."""
         return {
             "the environment": self.env_id,
             "--agent": self.agent,
-            "--episodes": str(self.episodes),
-            "--seed": str(self.seed),
-            "--num-envs": str(self.num_envs),
-            **{f"--env {key}": repr(value) for key, value in self.env.items()},
-            **{f"--set {key}": repr(value) for key, value in self.agent_settings.items()},
+            "--episodes": self.episodes,
+            "--seed": self.seed,
+            "--num-envs": self.num_envs,
+            **{f"--env {key}": description(value) for key, value in self.env.items()},
+            **{f"--set {key}": description(value) for key, value in self.agent_settings.items()},
         }
 
 
@@ -60,29 +61,29 @@ class Stopped(Exception):
 
 
 def run(arguments: Arguments, out: Path, *, resume: bool) -> list[dict[str, Any]]:
-    """Train an agent, say how each episode went, and save it.
+    """Train an agent, print a line for each episode, and save the agent.
 
-    After each episode a checkpoint is written beside `out`. It goes when the agent is saved.
+    After each episode a checkpoint is written beside `out`. It is removed when the agent is saved.
 
     Args:
         arguments: of the run.
         out: where the agent is saved.
-        resume: go on after the last whole episode of a run with the same arguments; the bits are the same as if it had
-            never stopped.
+        resume: go on after the last whole episode of a stopped run with the same arguments. The agent and the rows are
+            those of a run that never stopped, bit for bit.
 
     Returns:
         A row for each episode.
 
     Raises:
-        ValueError: if an argument is not allowed, there is a checkpoint and `resume` is False, or it is that of a run
-            with other arguments.
+        UsageError: if an argument is not allowed, if there is a checkpoint and `resume` is False, or if the checkpoint
+            is that of a run with other arguments.
         Stopped: by Ctrl-C.
     """
     path = out.with_name(f"{out.name}.checkpoint") / "state.pt"
-    remedy = "nothing is kept yet, the same command starts anew"
+    remedy = "there is no checkpoint yet, the same command starts anew"
     try:
-        kept = _checkpoint(path, arguments, resume)
-        log, env = _make(arguments, lambda row: say(row))  # to the bar, which waits until the arguments are good
+        saved = _checkpoint(path, arguments, resume)
+        log, env = _make(arguments, lambda row: say(row))  # defined below: no bar before the arguments are checked
         learner = agents.make(arguments.agent, env, arguments.seed, arguments.agent_settings)
         if isinstance(log, VectorEpisodeLog):
             obstacle: str | None = "it has several environments"
@@ -90,8 +91,8 @@ def run(arguments: Arguments, out: Path, *, resume: bool) -> list[dict[str, Any]
             obstacle = checkpoint.obstacle(learner, log)
         if obstacle:
             remedy = f"{obstacle}, so the same command starts anew"
-        episodes_done = len(kept["rows"]) if kept else 0
-        with progress("episodes", arguments.episodes, episodes_done) as bar:
+        episodes_done = len(saved["rows"]) if saved else 0
+        with progress(f"training {arguments.agent}, episodes", arguments.episodes, episodes_done) as bar:
 
             def say(row: dict[str, Any]) -> None:
                 number, asked = len(log.rows), arguments.episodes
@@ -99,7 +100,7 @@ def run(arguments: Arguments, out: Path, *, resume: bool) -> list[dict[str, Any]
                 print(f"episode {number}{of}: {in_words(row)}", flush=True)
                 bar.advance()
 
-            _learn(learner, log, arguments, None if obstacle else path, kept)
+            _learn(learner, log, arguments, None if obstacle else path, saved)
         learner.save(out)
     except KeyboardInterrupt:
         raise Stopped("go on with --resume" if path.exists() else remedy) from None
@@ -120,9 +121,9 @@ def _checkpoint(path: Path, arguments: Arguments, resume: bool) -> dict[str, Any
             f"{path.parent}: the checkpoint of an unfinished run; add --resume to go on with it, remove it to start "
             "anew, or choose another --out"
         )
-    kept = checkpoint.read(path, arguments.in_words())
-    print(f"going on after episode {len(kept['rows'])}/{arguments.episodes}", flush=True)
-    return kept
+    saved = checkpoint.read(path, arguments.described())
+    print(f"going on after episode {len(saved['rows'])}/{arguments.episodes}", flush=True)
+    return saved
 
 
 def _make(arguments: Arguments, note: Callable[[dict[str, Any]], None]) -> tuple[EpisodeLog | VectorEpisodeLog, Any]:
@@ -135,35 +136,40 @@ def _make(arguments: Arguments, note: Callable[[dict[str, Any]], None]) -> tuple
         several = VectorEpisodeLog(gym.make_vec(arguments.env_id, num_envs=count, **arguments.env), note)
     except gym.error.UnregisteredEnv as error:
         raise UsageError(f"environment {arguments.env_id!r} is unknown; use ImageSelect-v0 or RegTune-v0") from error
+    except TypeError as error:
+        if "unexpected keyword" not in str(error):
+            raise
+        what = str(error).partition(" was raised from")[0]  # Gymnasium adds all the keywords
+        raise UsageError(f"environment {arguments.env_id!r}: it does not take these keywords: {what}") from error
     return several, agents.adapted(several)
 
 
-def _learn(learner: Any, log: Any, arguments: Arguments, path: Path | None, kept: dict[str, Any] | None) -> None:
-    """Learn to the end, from the start or from a checkpoint, and write checkpoints to `path` if there is one."""
+def _learn(learner: Any, log: Any, arguments: Arguments, path: Path | None, saved: dict[str, Any] | None) -> None:
+    """Learn to the end, from the start or from the checkpoint `saved`; write checkpoints to `path`, if it is one."""
     steps = _steps(log.unwrapped, arguments)
     if path is None:
         learner.learn(steps)
         return
-    if kept is not None:
-        checkpoint.put_back(kept, learner, log)
-    episodes_kept = len(log.rows)
+    if saved is not None:
+        checkpoint.put_back(saved, learner, log)
+    episodes_saved = len(log.rows)
 
-    def keep() -> None:
+    def save_checkpoint() -> None:
         # Some algorithms train many times an episode.
-        nonlocal episodes_kept
-        if len(log.rows) > episodes_kept:
-            checkpoint.write(path, arguments.in_words(), learner, log)
-            episodes_kept = len(log.rows)
+        nonlocal episodes_saved
+        if len(log.rows) > episodes_saved:
+            checkpoint.write(path, arguments.described(), learner, log)
+            episodes_saved = len(log.rows)
 
-    with checkpoint.after_each_training(learner, keep):
-        if kept is None:
+    with checkpoint.after_each_training(learner, save_checkpoint):
+        if saved is None:
             learner.learn(steps)
         elif learner.num_timesteps < steps:  # else it was stopped while the agent was saved
             learner.learn(steps - learner.num_timesteps, reset_num_timesteps=False)
 
 
 def _steps(base: Any, arguments: Arguments) -> int:
-    """Those of all environments together, in whole episodes."""
+    """The steps of all environments together, in whole episodes."""
     if isinstance(base, RunEnv):  # an episode of all walkers, each of as many steps as the longest walk
         return arguments.episodes * -(-base.num_images // arguments.num_envs) * arguments.num_envs
     if isinstance(base, RegTuneEnv):

@@ -1,12 +1,40 @@
 import dataclasses
+import sys
 from pathlib import Path
 
 import pytest
 import small_records
 from typer.testing import CliRunner
 
-from fer_gym.benchmark.spec import suites
+from fer_gym.benchmark.spec import papers, suites
+from fer_gym.cli import benchmark
 from fer_gym.cli.commands import app
+
+SUITE = """
+seeds = [0, 1]
+
+[[tasks]]
+env_id = "ImageSelect-v0"
+name = "faces"
+episodes = 1
+retrain_epochs = 1
+env = {limit = 40, pretrain_epochs = 0}
+
+[[tasks.arms]]
+name = "keep [red]all"
+agent = "keep_all"
+
+[[tasks.arms]]
+name = "unreadable"
+agent = "test_commands:Unreadable"
+"""
+
+
+class Unreadable:
+    """An agent whose error has the form of rich's markup."""
+
+    def __init__(self, env, seed):
+        raise ValueError("cannot open [/data/faces]")
 
 
 @pytest.fixture
@@ -37,6 +65,24 @@ def test_benchmark_leaves_a_report(tiny_suite, tmp_path: Path):
     # The records alone give the same.
     assert runner.invoke(app, ["report", str(tmp_path)]).exit_code == 0
     assert (tmp_path / "report.html").read_text() == page
+
+
+def test_brackets_in_errors_and_names_are_no_markup(tmp_path: Path, monkeypatch, capsys):
+    (tmp_path / "mine.toml").write_text(SUITE)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    arguments = ["benchmark", "--suite", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "out")]
+    assert app(arguments, standalone_mode=False) == 1
+    printed = capsys.readouterr()
+    for seed in (0, 1):
+        assert f"faces, unreadable, seed {seed} failed: ValueError: cannot open [/data/faces]" in printed.err
+    assert "Differences to keep [red]all" in printed.out
+    assert "│ keep [red]all " in printed.out
+
+
+def test_the_help_has_every_suite_and_table():
+    assert tuple(suites.SUITES) == benchmark.SUITES
+    assert tuple(papers.TABLES) == benchmark.TABLES
 
 
 def test_report_of_a_suite_that_is_not_ours(tmp_path: Path):
@@ -78,7 +124,8 @@ def test_train_saves_an_agent_that_loads(tmp_path: Path):
         (["benchmark", "--suite", "slow"], "suite: 'slow' is unknown; use one of quick"),
         (["train", "--agent", "nobody"], "agent: 'nobody' is unknown"),
         (["train", "-e", "reward=praise"], "reward: 'praise' is unknown"),
-        (["train", "-e", "limit"], "expected KEY=VALUE"),
+        (["train", "-e", "limit"], "'limit' is not allowed; use KEY=VALUE"),
+        (["train", "-e", "limits=3"], "'limits'"),
         (["train", "RegTune-v0", "--agent", "reinforce"], "Reinforce needs Discrete(2)"),
         (["train", "RegTune-v0", "-s", "temperature=2"], "agent: 'ppo' does not take these settings"),
         (["train", "RegTune-v0", "-e", "chunks=0"], "chunks: 0 is not allowed"),

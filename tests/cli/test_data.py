@@ -9,11 +9,11 @@ from fer_gym.data import DATASETS, Split
 from fer_gym.data.contact_sheet import contact_sheet
 
 typer_testing = pytest.importorskip("typer.testing")
-from fer_gym.cli.data import app  # noqa: E402
+from fer_gym.cli.commands import app  # noqa: E402
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
-    result = typer_testing.CliRunner().invoke(app, [str(argument) for argument in arguments])
+    result = typer_testing.CliRunner().invoke(app, ["data", *map(str, arguments)])
     return result.exit_code, result.stdout, result.stderr
 
 

@@ -142,7 +142,7 @@ def same(one, other) -> bool:
     ("agent", "env", "stops"),
     [
         (REINFORCE, {}, (110,)),  # in the second episode: each of 30 steps, one is frozen before it and one after each
-        (REINFORCE, {"carry_over": False}, (20, 110, 80)),  # before anything is kept, then twice more
+        (REINFORCE, {"carry_over": False}, (20, 110, 80)),  # before there is a checkpoint, then twice more
         (CreditPpo, {"limit": 32}, (75,)),
         ((CreditPpo, {"episodes_per_rollout": 2}), {"limit": 32}, (70,)),
         (a2c, {"reward": "f1_change"}, (50, 31)),
@@ -218,10 +218,10 @@ def unfinished(stop, tmp_path: Path) -> Path:
 
 
 def test_an_unfinished_run_is_not_overwritten(unfinished: Path):
-    kept = (unfinished.with_name("agent.checkpoint") / "state.pt").read_bytes()
+    before = (unfinished.with_name("agent.checkpoint") / "state.pt").read_bytes()
     with pytest.raises(ValueError, match=r"agent\.checkpoint: .* add --resume"):
         training.run(arguments(), unfinished, resume=False)
-    assert (unfinished.with_name("agent.checkpoint") / "state.pt").read_bytes() == kept
+    assert (unfinished.with_name("agent.checkpoint") / "state.pt").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -232,12 +232,25 @@ def test_an_unfinished_run_is_not_overwritten(unfinished: Path):
         (arguments(limit=31), "--env limit is 31, was 30"),
         (arguments(noise="faces"), "--env noise is 'faces', was not given"),
         (arguments(("reinforce", {})), "--set pretrain_episodes is not given, was 1"),
-        (arguments("keep_all"), "--agent is keep_all, was reinforce; --set"),
+        (arguments("keep_all"), "--agent is 'keep_all', was 'reinforce'; --set"),
     ],
 )
 def test_other_arguments_are_named(unfinished: Path, others, difference):
     with pytest.raises(ValueError, match=difference):
         training.run(others, unfinished, resume=True)
+
+
+def test_a_function_is_compared_by_its_name_and_not_by_its_address(stop, tmp_path: Path):
+    def made():
+        def reward(walk):
+            return walk.probabilities[:, 0]
+
+        return reward
+
+    stop(110)
+    with pytest.raises(training.Stopped):
+        training.run(arguments(reward=made()), tmp_path / "agent", resume=False)
+    assert len(training.run(arguments(reward=made()), tmp_path / "agent", resume=True)) == 4
 
 
 def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path):
@@ -302,7 +315,11 @@ def test_ctrl_c_is_one_line(stop, tmp_path: Path):
     command = ["train", "--out", str(tmp_path / "agent"), "-s", "pretrain_episodes=1", "-e", "limit=30"]
     result = CliRunner().invoke(app, [*command, "-e", "pretrain_epochs=0"])
     assert result.exit_code == 130
-    assert result.stderr == "\nfer-gym: stopped; go on with --resume\n"
+    assert result.stderr.splitlines() == [
+        "fer-gym: training reinforce, episodes (10)",
+        "",
+        "fer-gym: stopped; go on with --resume",
+    ]
 
 
 # -- several environments --------------------------------------------------------------------------------------------

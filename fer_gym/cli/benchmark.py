@@ -1,0 +1,175 @@
+"""`fer-gym benchmark`, `reproduce` and `report`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fer_gym.errors import UsageError
+
+if TYPE_CHECKING:  # with PyTorch and Matplotlib, which the other commands do not need
+    from fer_gym.benchmark.report import page
+    from fer_gym.benchmark.run.launchers import Launcher
+    from fer_gym.benchmark.spec.tasks import Suite
+
+# The names of the suites and of the papers' tables, for the help: importing the suites imports PyTorch.
+TABLES = ("rlps-table1", "rlps-table2", "rlps-table3", "rlps-table4", "rlps-table5", "regtune-table1")
+SUITES = ("quick", "standard", "rl", *TABLES)
+
+_Workers = Annotated[int, typer.Option(help="Trials side by side, each with its share of the cores.", min=1)]
+_Minutes = Annotated[float | None, typer.Option(help="What a trial may take before it counts as failed.")]
+_Launcher = Annotated[str, typer.Option(help="local, or ray: trials as tasks of Ray, which then decides how many run.")]
+_Gpus = Annotated[float, typer.Option(help="What a trial asks Ray for, such as 0.25.", min=0)]
+_Resume = Annotated[bool, typer.Option("--resume", help="Run only the trials that have no record yet.")]
+
+
+def benchmark(
+    suite: Annotated[str, typer.Option(help=f"One of {', '.join(SUITES)}, or a TOML file of your own.")] = "quick",
+    out: Annotated[Path, typer.Option(help="Where the records and the report go.")] = Path("results"),
+    root: Annotated[Path | None, typer.Option(help="The file or folder of the suite's data set.")] = None,
+    resume: _Resume = False,
+    seeds: Annotated[
+        str | None, typer.Option(help="Other seeds than the suite's, such as 0,1,2; 'tuning': 100,101,102.")
+    ] = None,
+    workers: _Workers = 1,
+    minutes: _Minutes = None,
+    launcher: _Launcher = "local",
+    gpus: _Gpus = 0.0,
+) -> None:
+    """Compare agents: one record a trial, tables, and a report."""
+    from fer_gym.benchmark.spec import suites, toml
+
+    if suite not in SUITES and not suite.endswith(".toml"):
+        raise UsageError(f"suite: {suite!r} is unknown; use one of {', '.join(SUITES)}, or a file NAME.toml")
+    chosen = suites.SUITES[suite] if suite in SUITES else toml.read(Path(suite))
+    if seeds is not None:
+        chosen = dataclasses.replace(chosen, seeds=_seeds(seeds))
+    if root is None:
+        chosen, left_out = chosen.without_files()
+        for task in left_out:
+            print(f"fer-gym: without --root, task {task} is left out", file=sys.stderr)
+    _run(chosen, out, root, resume, _launch(launcher, workers, gpus), minutes)
+
+
+def reproduce(
+    table: Annotated[str, typer.Argument(help=f"One of {', '.join(TABLES)}.")],
+    scale: Annotated[
+        str, typer.Option(help="smoke: a minute on embedded faces; small: FER2013 on two cores; paper: all of it.")
+    ] = "smoke",
+    out: Annotated[Path | None, typer.Option(help="Where records and report go; by default results/SUITE.")] = None,
+    root: Annotated[Path | None, typer.Option(help="The file or folder of FER2013.")] = None,
+    resume: _Resume = False,
+    workers: _Workers = 1,
+    minutes: _Minutes = None,
+    launcher: _Launcher = "local",
+    gpus: _Gpus = 0.0,
+) -> None:
+    """Run a paper's table again, and print what the paper published beside what was measured."""
+    from fer_gym.benchmark.report import page
+    from fer_gym.benchmark.spec import papers
+
+    if table not in TABLES:
+        raise UsageError(f"table: {table!r} is unknown; use one of {', '.join(TABLES)}")
+    suite = papers.TABLES[table].suite(scale)
+    _run(
+        suite, out or Path("results") / suite.name, root, resume, _launch(launcher, workers, gpus), minutes, page.PAPER
+    )
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What was the benchmark's --out.")],
+    root: Annotated[Path | None, typer.Option(help="The suite's data set, to show faces of it.")] = None,
+) -> None:
+    """Write a report of a benchmark's records: report.html, report.md and tables.csv beside them."""
+    from fer_gym.benchmark.report import page
+
+    made = page.make(folder, None if root is None else str(root))
+    print(f"suite {made.suite}: {made.facts['trials']} trials, {len(made.tables)} tables")
+    _write(made, folder)
+
+
+def _launch(launcher: str, workers: int, gpus: float) -> Launcher:
+    from fer_gym.benchmark.run import launchers
+
+    if launcher == "ray":
+        return functools.partial(launchers.on_ray, gpus=gpus)
+    if launcher != "local":
+        raise UsageError(f"launcher: {launcher!r} is unknown; use local or ray")
+    return launchers.in_turn if workers == 1 else functools.partial(launchers.side_by_side, workers=workers)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    from fer_gym.benchmark.spec.tasks import TUNING_SEEDS
+
+    if text == "tuning":
+        return TUNING_SEEDS
+    try:
+        return tuple(int(seed) for seed in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"seeds: {text!r} is not allowed; use whole numbers such as 0,1,2, or 'tuning'") from error
+
+
+def _run(
+    suite: Suite,
+    out: Path,
+    root: Path | None,
+    resume: bool,
+    launch: Launcher,
+    minutes: float | None,
+    chapter: str | None = None,
+) -> None:
+    """Run a suite, print its tables (those of `chapter`, where one is named), and write the report."""
+    from fer_gym.benchmark.report import page
+    from fer_gym.benchmark.run import runner
+
+    data = None if root is None else str(root)
+    try:
+        done, failed = runner.run(suite, out, data, resume=resume, launch=launch, minutes=minutes)
+    except KeyboardInterrupt:
+        print(f"\nfer-gym: stopped; the finished trials are in {out}, go on with --resume", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if done:
+        made = page.make(out, data)
+        _print(made, chapter)
+        _write(made, out)
+    for trial, reason in failed.items():
+        print(f"fer-gym: {trial} failed: {reason}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _write(made: page.Report, folder: Path) -> None:
+    """Write a report, and print where it is and what it lacks."""
+    from fer_gym.benchmark.report import page
+
+    for warning in made.warnings:
+        print(f"fer-gym: {warning}", file=sys.stderr)
+    for path in page.write(made, folder):
+        print(f"wrote {path}")
+
+
+def _print(made: page.Report, only: str | None) -> None:
+    """Print a report's tables, or those of one chapter with their notes."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text  # a text has no markup: names of arms and tasks may have brackets
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 1000  # a file or a pipe has no width of its own, and 80 columns break the cells
+    for chapter, table in made.tables:
+        if only not in (None, chapter):
+            continue
+        shown = Table(title=Text(f"{chapter}: {table.title}"), title_justify="left")
+        for column in table.columns:
+            shown.add_column(Text(column))
+        for row in table.texts():
+            shown.add_row(*map(Text, row))
+        console.print(shown)
+        if only is not None:
+            console.print(Text(table.note))

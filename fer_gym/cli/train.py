@@ -1,0 +1,51 @@
+"""`fer-gym train`."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fer_gym.errors import UsageError
+
+
+def train(
+    env_id: Annotated[str, typer.Argument(help="The environment, such as ImageSelect-v0.")] = "ImageSelect-v0",
+    agent: Annotated[
+        str | None, typer.Option(help="An installed agent's name, or module:Name; by default the paper's.")
+    ] = None,
+    episodes: Annotated[int, typer.Option(help="Episodes to learn from.", min=1)] = 10,
+    env: Annotated[list[str], typer.Option("--env", "-e", help="KEY=VALUE: a keyword of the environment.")] = [],  # noqa: B006
+    agent_settings: Annotated[list[str], typer.Option("--set", "-s", help="KEY=VALUE: a keyword of the agent.")] = [],  # noqa: B006
+    seed: Annotated[int, typer.Option(help="Of the environment and the agent.")] = 0,
+    num_envs: Annotated[int, typer.Option(help="Walkers, or children, at once.", min=1)] = 1,
+    out: Annotated[Path, typer.Option(help="Where the agent is saved.")] = Path("agent"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run of the same arguments.")] = False,
+) -> None:
+    """Train one agent, print a line for each episode, and save the agent."""
+    from fer_gym.train import run as training  # with PyTorch, which the other commands do not need
+
+    chosen = agent or ("ppo" if "RegTune" in env_id else "reinforce")
+    arguments = training.Arguments(env_id, _settings(env), chosen, _settings(agent_settings), episodes, seed, num_envs)
+    try:
+        training.run(arguments, out, resume=resume)
+    except training.Stopped as stopped:
+        print(f"\nfer-gym: stopped; {stopped}", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    """KEY=VALUE pairs; a value that is no Python literal is a text."""
+    settings = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{pair!r} is not allowed; use KEY=VALUE")
+        try:
+            settings[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            settings[key] = text
+    return settings
