@@ -9,10 +9,10 @@ if find_spec("stable_baselines3") is None:
 
 from fer_gym_agents.sb3.algorithms import a2c, dqn, sac, td3
 from fer_gym_agents.sb3.credit import SampleCredits
-from fer_gym_agents.sb3.credit_algorithms import Walker, WalkerA2C, WalkerPPO
+from fer_gym_agents.sb3.credit_algorithms import CreditA2C, CreditAlgorithm, CreditPPO
 from fer_gym_agents.sb3.policies import BoxPolicy, Symlog
 from fer_gym_agents.sb3.ppo import ppo, recurrent_ppo
-from fer_gym_agents.sb3.time_baseline import Clocked, ClockedPPO
+from fer_gym_agents.sb3.time_baseline import TimeBaseline, TimeBaselinePPO
 from fer_gym_agents.sb3.vec_env import GymnasiumVecEnv
 from fer_gym_agents.selection.agreement import Agreement
 from fer_gym_agents.selection.baselines import ImageVariance, KeepAll, Oracle, RandomKeep
@@ -35,9 +35,10 @@ __all__ = [
     "BestStatic",
     "BoxPolicy",
     "Cleanlab",
-    "Clocked",
-    "ClockedPPO",
     "Cosine",
+    "CreditA2C",
+    "CreditAlgorithm",
+    "CreditPPO",
     "Curriculum",
     "Dvrl",
     "Entropy",
@@ -62,9 +63,8 @@ __all__ = [
     "SelfConfidence",
     "Static",
     "Symlog",
-    "Walker",
-    "WalkerA2C",
-    "WalkerPPO",
+    "TimeBaseline",
+    "TimeBaselinePPO",
     "a2c",
     "bandit",
     "dqn",

@@ -1,32 +1,78 @@
-"""What agents of both environments share: being saved as keywords, and the length of an episode."""
+"""What agents of both environments share: `predict`, being saved as keywords, and which environment they fit."""
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Self
 
 import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from fer_gym.errors import UsageError
 
 
-class FixedAgent:
-    """An agent that learns nothing and is saved as its keywords.
+class Predictor(ABC):
+    """`predict` as Stable-Baselines3 has it, for agents that are no algorithm of Stable-Baselines3.
 
     Args:
-        env: the environment, as every agent is given one.
-        keywords: what `load` builds the agent from; JSON must know their types.
+        env: the environment, which says how observations are shaped.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        self.env = env
+
+    def predict(
+        self,
+        observation: NDArray[np.float32],
+        state: NDArray[np.int64] | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
+        """The actions for observations.
+
+        Args:
+            observation: one, or a batch of B.
+            state: what the call before returned; None at the beginning.
+            episode_start: bool, (1,) or (B,): where an episode begins.
+            deterministic: without effect.
+
+        Returns:
+            An action, or a batch of B; and the next state, None for agents without one.
+        """
+        assert self.env.observation_space.shape is not None
+        batch = observation.shape[: observation.ndim - len(self.env.observation_space.shape)]
+        return self._act(observation, batch, state, episode_start)
+
+    @abstractmethod
+    def _act(
+        self,
+        observation: NDArray[np.float32],
+        batch: tuple[int, ...],
+        state: NDArray[np.int64] | None,
+        episode_start: NDArray[np.bool_] | None,
+    ) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
+        """As `predict`; `batch` is () for one observation, (B,) for B of them."""
+
+
+class KeywordAgent(Predictor):
+    """An agent that is saved as keywords: those that it was made with, and its answer where it searches for one.
+
+    Args:
+        env: the environment.
+        keywords: what `load` makes the agent from; JSON must know their types.
     """
 
     def __init__(self, env: gym.Env[Any, Any], keywords: dict[str, Any]) -> None:
-        self.env = env
+        super().__init__(env)
         self._keywords = keywords
 
     def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Self:
-        """Learn nothing and take no step."""
+        """Take no step, unless a subclass says otherwise."""
         return self
 
     def save(self, path: str | Path) -> None:
@@ -35,34 +81,40 @@ class FixedAgent:
 
     @classmethod
     def load(cls, path: str | Path, env: gym.Env[Any, Any]) -> Self:
-        """Build the agent that `save` wrote, for `env`."""
+        """Make the agent that `save` wrote, for `env`."""
         return cls(env, **json.loads(Path(path).read_text()))
 
 
-def batch_shape(env: gym.Env[Any, Any], observation: NDArray[Any]) -> tuple[int, ...]:
-    """() for one observation of `env`, (B,) for a batch."""
-    assert env.observation_space.shape is not None
-    return observation.shape[: observation.ndim - len(env.observation_space.shape)]
+def check_retains(env: gym.Env[Any, Any] | VecEnv | None, agent: str) -> None:
+    """Raise unless the actions are those of ImageSelect-v0.
+
+    Raises:
+        UsageError: if they are not `Discrete(2)`.
+    """
+    space = None if env is None else env.action_space
+    if not isinstance(space, Discrete) or (space.n, space.start) != (2, 0):
+        raise UsageError(f"env: its actions are {space}; {agent} needs Discrete(2), as ImageSelect-v0 has")
 
 
-def told_length(env: gym.Env[Any, Any] | VecEnv, name: str) -> int | None:
+def bounded_box(env: gym.Env[Any, Any] | VecEnv, agent: str) -> Box:
+    """The actions of `env`, if they are those of RegTune-v0.
+
+    Raises:
+        UsageError: if they are no bounded Box of real numbers.
+    """
+    box = env.action_space
+    if not (isinstance(box, Box) and np.issubdtype(box.dtype, np.floating) and box.is_bounded()):
+        raise UsageError(
+            f"env: its actions are {box}; {agent} needs a Box of real numbers with finite bounds, as RegTune-v0 has"
+        )
+    return box
+
+
+def episode_length(env: gym.Env[Any, Any] | VecEnv, name: str) -> int | None:
     """The steps of an episode: `num_images` of ImageSelect-v0 or `chunks` of RegTune-v0, None for other environments.
 
-    Of several walkers it is the longest walk: some shards are one image shorter.
+    With several walkers it is the longest walk: some shards are one image shorter.
     """
     if isinstance(env, VecEnv):
         return int(max(env.get_attr(name))) if env.has_attr(name) else None
     return int(env.get_wrapper_attr(name)) if env.has_wrapper_attr(name) else None
-
-
-def needed_length(env: gym.Env[Any, Any] | VecEnv, name: str) -> int:
-    """`told_length`, for an algorithm that goes by it.
-
-    Raises:
-        ValueError: if the environment does not tell.
-    """
-    length = told_length(env, name)
-    if length is None:
-        task = "ImageSelect-v0" if name == "num_images" else "RegTune-v0"
-        raise UsageError(f"env: it does not tell its `{name}`; use {task}")
-    return length

@@ -6,16 +6,16 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 from stable_baselines3 import A2C, DQN, SAC, TD3
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv
 
-from fer_gym_agents.base import needed_length, told_length
-from fer_gym_agents.sb3.credit_algorithms import WalkerA2C, walk_settings
+from fer_gym.errors import UsageError
+from fer_gym_agents.base import bounded_box, check_retains, episode_length
+from fer_gym_agents.sb3.credit_algorithms import CreditA2C, walk_settings
 from fer_gym_agents.sb3.policies import BoxPolicy, Symlog
 
-# An off-policy algorithm's memory: more than it sees here, and not Stable-Baselines3's million observations.
+# The size of an off-policy algorithm's replay buffer: more steps than it takes here; Stable-Baselines3's is a million.
 _MEMORY = 100_000
 
 
@@ -27,11 +27,12 @@ def a2c(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: An
         seed: of the agent and of its environment's first reset.
         settings: any keyword of `stable_baselines3.A2C`, in place of the defaults here.
     """
-    if images := told_length(env, "num_images"):
-        return WalkerA2C(env=env, seed=seed, **walk_settings(images, {"learning_rate": 3e-3, **settings}))
+    if images := episode_length(env, "num_images"):
+        return CreditA2C(env=env, seed=seed, **walk_settings(images, {"learning_rate": 3e-3, **settings}))
+    bounded_box(env, "A2C")
     defaults = {
         "policy": BoxPolicy,
-        "n_steps": needed_length(env, "chunks"),
+        "n_steps": _needed_length(env, "A2C", "chunks"),
         "learning_rate": 3e-3,
         "gamma": 0.995,
         "device": "cpu",
@@ -41,20 +42,21 @@ def a2c(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: An
 
 
 def dqn(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> DQN:
-    """DQN on ImageSelect-v0, which RLPS calls unsuitable: it learns from the one reward that ends a walk.
+    """DQN on ImageSelect-v0, which RLPS calls unsuitable: it learns from the one reward at the end of a walk.
 
-    A value-based method has no rollout whose rewards could be replaced by credits.
+    A value-based method has no rollout buffer into which credits could be written.
 
     Args:
         env: ImageSelect-v0.
         seed: of the agent and of its environment's first reset.
         settings: any keyword of `stable_baselines3.DQN`, in place of the defaults here.
     """
+    check_retains(env, "DQN")
     defaults = {
         "policy": "MlpPolicy",
         "buffer_size": _MEMORY,
         "gamma": 1.0,  # the reward is a sum over the walk
-        "learning_starts": needed_length(env, "num_images"),
+        "learning_starts": _needed_length(env, "DQN", "num_images"),
         "device": "cpu",
     }
     return DQN(env=env, seed=seed, **{**defaults, **settings})
@@ -68,7 +70,7 @@ def sac(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: An
         seed: of the agent and of its environment's first reset.
         settings: any keyword of `stable_baselines3.SAC`, in place of the defaults here.
     """
-    return SAC(env=env, seed=seed, **_off_policy(env, settings))
+    return SAC(env=env, seed=seed, **_off_policy(env, "SAC", settings))
 
 
 def td3(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> TD3:
@@ -79,23 +81,31 @@ def td3(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: An
         seed: of the agent and of its environment's first reset.
         settings: any keyword of `stable_baselines3.TD3`, in place of the defaults here.
     """
-    assert isinstance(env.action_space, spaces.Box)
     # In Stable-Baselines3's units, where the box is [-1, 1].
-    size = env.action_space.shape
+    size = bounded_box(env, "TD3").shape
     noise = NormalActionNoise(np.zeros(size), np.full(size, 0.2))
-    return TD3(env=env, seed=seed, **{"action_noise": noise, **_off_policy(env, settings)})
+    return TD3(env=env, seed=seed, **{"action_noise": noise, **_off_policy(env, "TD3", settings)})
 
 
-def _off_policy(env: gym.Env[Any, Any] | VecEnv, settings: dict[str, Any]) -> dict[str, Any]:
+def _off_policy(env: gym.Env[Any, Any] | VecEnv, agent: str, settings: dict[str, Any]) -> dict[str, Any]:
     """Keywords of SAC and TD3: a gradient step a chunk, after four episodes at random."""
+    bounded_box(env, agent)
     return {
         "policy": "MlpPolicy",
         "buffer_size": _MEMORY,
         "learning_rate": 1e-3,
         "batch_size": 64,
         "gamma": 0.995,
-        "learning_starts": 4 * needed_length(env, "chunks"),
+        "learning_starts": 4 * _needed_length(env, agent, "chunks"),
         "device": "cpu",
         "policy_kwargs": {"features_extractor_class": Symlog},
         **settings,
     }
+
+
+def _needed_length(env: gym.Env[Any, Any] | VecEnv, agent: str, name: str) -> int:
+    length = episode_length(env, name)
+    if length is None:
+        task = "ImageSelect-v0" if name == "num_images" else "RegTune-v0"
+        raise UsageError(f"env: it has no attribute `{name}`, the length of an episode; {agent} here is for {task}")
+    return length

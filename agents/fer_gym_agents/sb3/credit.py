@@ -1,28 +1,31 @@
-"""Delayed per-image credits, put where Stable-Baselines3 learns from."""
+"""Delayed per-image credits, written into the rollout buffer that Stable-Baselines3 learns from."""
 
 from __future__ import annotations
 
+import numpy as np
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.vec_env import VecEnv
 
 from fer_gym.errors import UsageError
 
 
 class SampleCredits(BaseCallback):
-    """Pays step i of a walk its `info["sample_credits"][i]` instead of the environment's reward.
+    """The reward of step i of a walk becomes `info["sample_credits"][i]`, in place of the environment's reward.
 
-    ImageSelect-v0 knows the reward of each image only after the last one. When that step's info arrives, this
+    ImageSelect-v0 computes the reward of each image after the last step. When that step's info arrives, this
     callback writes the whole episode's credits into the rollout buffer, before any advantage is computed, so that
     every on-policy algorithm of Stable-Baselines3 learns from them:
 
         model = PPO("MlpPolicy", env, n_steps=env.unwrapped.num_images, gamma=0.0, gae_lambda=0.0)
         model.learn(total_timesteps, callback=SampleCredits())
 
-    Several walkers (`GymnasiumVecEnv`) are paid each its own; a step in which one idles is paid 0.
+    With several walkers (`GymnasiumVecEnv`) each gets the credits of its own images; the credit of an idle step is 0.
 
-    A credit is already what its action is worth, so `gamma` and `gae_lambda` must be 0. Episodes without credits (an
-    `info` that has none) keep their rewards.
+    A credit is the whole return of its action, so `gamma` and `gae_lambda` must be 0. Episodes whose `info` has no
+    credits keep their rewards.
 
     Raises:
         ValueError: when training starts, if the algorithm has no rollout buffer or discounts credits; when an episode
@@ -38,7 +41,9 @@ class SampleCredits(BaseCallback):
             )
         for name in ("gamma", "gae_lambda"):
             if getattr(model, name) != 0.0:
-                raise UsageError(f"SampleCredits: {name} is {getattr(model, name)}; a credit is learnt from with 0.0")
+                raise UsageError(
+                    f"SampleCredits: {name} is {getattr(model, name)}; use 0.0, credits are not discounted"
+                )
 
     def _on_step(self) -> bool:
         for environment, info in enumerate(self.locals["infos"]):
@@ -62,3 +67,10 @@ def with_credits(callback: MaybeCallback) -> list[BaseCallback]:
     """`SampleCredits`, and after it what was given to `learn`."""
     given = callback if isinstance(callback, list) else [] if callback is None else [callback]
     return [SampleCredits(), *(each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in given)]
+
+
+def begin_whole_walk(model: OnPolicyAlgorithm, env: VecEnv) -> None:
+    """Reset the environment unless it is at the beginning of an episode, as after a callback that stopped a walk."""
+    if model._last_episode_starts is None or not np.all(model._last_episode_starts):
+        model._last_obs = env.reset()  # type: ignore[assignment]
+        model._last_episode_starts = np.ones(env.num_envs, dtype=bool)

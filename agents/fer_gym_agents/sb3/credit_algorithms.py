@@ -1,27 +1,45 @@
-"""Stable-Baselines3's on-policy algorithms as selectors of ImageSelect-v0: paid by credits, and able to rank."""
+"""Stable-Baselines3's on-policy algorithms for ImageSelect-v0: they learn from credits, and rank images."""
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from fer_gym_agents.sb3.credit import with_credits
+from fer_gym_agents.sb3.credit import begin_whole_walk, with_credits
+
+_BATCH_SIZE = 128
+_Algorithm = TypeVar("_Algorithm")
 
 
-class Walker(OnPolicyAlgorithm):
-    """What makes an on-policy algorithm a selector: it learns from `SampleCredits`, and tells keep probabilities."""
+class CreditAlgorithm(OnPolicyAlgorithm):
+    """An on-policy algorithm that learns from `SampleCredits` and gives the keep probability of each image."""
 
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
         return super()._init_callback(with_credits(callback), progress_bar)
+
+    def collect_rollouts(
+        self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
+    ) -> bool:
+        """Collect whole walks: a walk that a callback stopped is not gone on with, the next one begins with a reset."""
+        begin_whole_walk(self, env)
+        whole = super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
+        if not whole:
+            # Stable-Baselines3 keeps the observation before the step at which the callback stopped.
+            self._last_obs, self._last_episode_starts = callback.locals["new_obs"], callback.locals["dones"]
+        return whole
 
     def keep_probability(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """pi(a = 1), float32 (N,), of the observations (N, ...) of a walk, in its order."""
@@ -38,11 +56,11 @@ class Walker(OnPolicyAlgorithm):
         return self.policy.get_distribution(observations)
 
 
-class WalkerPPO(Walker, PPO):
+class CreditPPO(CreditAlgorithm, PPO):
     """PPO on credits."""
 
 
-class WalkerA2C(Walker, A2C):
+class CreditA2C(CreditAlgorithm, A2C):
     """A2C on credits."""
 
 
@@ -58,7 +76,16 @@ def walk_settings(num_images: int, settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def minibatch(size: int, at_most: int = 128) -> int:
-    """The largest batch up to `at_most` that divides a rollout of `size`; all of it where that is under 16."""
-    divisor = max(candidate for candidate in range(1, at_most + 1) if size % candidate == 0)
-    return divisor if divisor >= 16 else size
+def batch_size_for(rollout: int) -> int:
+    """The batch size for a rollout of so many steps: 128, or all of a smaller rollout.
+
+    The last batch may be smaller, but never a single step, whose advantage cannot be normalised.
+    """
+    return next(size for size in range(min(_BATCH_SIZE, rollout), 0, -1) if rollout % size != 1 or size == 1)
+
+
+def without_batch_warning(make: Callable[..., _Algorithm], **keywords: Any) -> _Algorithm:
+    """Make an algorithm; a last batch that is smaller is meant here, and PPO warns of it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="You have specified a mini-batch size")
+        return make(**keywords)

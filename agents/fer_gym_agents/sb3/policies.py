@@ -15,10 +15,9 @@ from torch import Tensor
 class Symlog(FlattenExtractor):
     """Flattened observations x as `sign(x) log(1 + |x|)`.
 
-    RegTune-v0's losses lie between 0.01 and 2 while a network learns, and reach 10 ln C where it diverges. This leaves
-    the small ones nearly as they are and brings the large ones near, for any number of classes. The scale is fixed:
-    running statistics would hide what the agent is to see, that the losses fall, and tens of episodes are too few for
-    them to settle.
+    RegTune-v0's losses lie between 0.01 and 2 while a network learns, and reach 10 ln C where it diverges. The function
+    leaves small losses nearly as they are and brings large ones near, for any number of classes. Its scale is fixed:
+    running statistics would hide that the losses fall, and would not settle within tens of episodes.
     """
 
     def forward(self, observations: Tensor) -> Tensor:
@@ -28,7 +27,7 @@ class Symlog(FlattenExtractor):
 
 
 class Blind(FlattenExtractor):
-    """Zeros in place of every observation: what is learnt then cannot have used the state."""
+    """Zeros in place of every observation: a policy on top of them cannot use the state."""
 
     def forward(self, observations: Tensor) -> Tensor:
         """(B, ...) to (B, N)."""
@@ -41,9 +40,8 @@ class BoxPolicy(ActorCriticPolicy):
     With m and s the mean and standard deviation that Stable-Baselines3's policy computes, the actions' are
     `middle + half_width * m` and `half_width * s`. That is the policy of an environment wrapped in
     `RescaleAction(-1, 1)`: PPO's probability ratios are the same, log-probabilities and entropy differ by a constant.
-    But the actions that are stored, sent to the environment and predicted are all in its own units, so that there is
-    no wrapper to forget. Those outside the Box are clipped to it, as Stable-Baselines3 does. Actions that are no Box
-    are left alone.
+    But the actions that are stored, sent to the environment and predicted are all in its own units, so no wrapper is
+    needed. Actions outside the Box are clipped to it, as Stable-Baselines3 does. Other action spaces are left alone.
     """
 
     middle: Tensor

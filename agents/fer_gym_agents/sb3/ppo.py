@@ -1,4 +1,4 @@
-"""PPO for both tasks: Stable-Baselines3's, with a policy that acts in the units of RegTune-v0, or as a selector."""
+"""Stable-Baselines3's PPO for both tasks, and its recurrent form."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
 from fer_gym.errors import UsageError
-from fer_gym_agents.base import told_length
-from fer_gym_agents.sb3.credit_algorithms import WalkerPPO, minibatch, walk_settings
+from fer_gym_agents.base import bounded_box, episode_length
+from fer_gym_agents.sb3.credit_algorithms import CreditPPO, batch_size_for, walk_settings, without_batch_warning
 from fer_gym_agents.sb3.policies import Blind, BoxPolicy, Symlog
-from fer_gym_agents.sb3.time_baseline import ClockedPPO
+from fer_gym_agents.sb3.time_baseline import TimeBaselinePPO
 
 if TYPE_CHECKING:
     from sb3_contrib import RecurrentPPO
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 def ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = False, **settings: Any) -> PPO:
     """Stable-Baselines3's PPO with the paper's clip range of 0.2 and discount of 0.995, for RegTune-v0; or a selector.
 
-    In ImageSelect-v0 it is `WalkerPPO`, which learns from the images' credits: a rollout is a walk, nothing is
-    discounted, four epochs and a small entropy bonus. What follows is about RegTune-v0.
+    In ImageSelect-v0 it is `CreditPPO`, which learns from the images' credits: a rollout is a walk, nothing is
+    discounted, batches of 128, four epochs and a small entropy bonus. The rest is about RegTune-v0.
 
-    What the paper does not tell is chosen for a training of some 40 episodes: a rollout is two episodes, all of which
-    is learnt from ten times over, at a rate of 1e-3. Generalised advantages are held against the time within the
-    episode; see `Clocked` for what a critic of the losses teaches instead. Their lambda = 0.8 is then a second
-    discount: an action answers for some five steps, which so few episodes can tell apart; `gae_lambda=1.0` leaves the
-    paper's discount alone. Draws begin with a standard deviation of a third of the Box's width: Stable-Baselines3's
-    half of it would clip every third draw to a bound, and nothing would hold the mean inside.
+    Settings that the paper does not state are chosen for a training of some 40 episodes: a rollout is two episodes, one
+    batch, ten epochs at a learning rate of 1e-3. Generalised advantages have the time within the episode for a
+    baseline; `TimeBaseline` says why. Lambda = 0.8 is then a second discount: an action is credited with the rewards
+    of some five steps, which so few episodes can resolve; `gae_lambda=1.0` leaves the paper's discount alone. The
+    standard deviation begins at a third of the Box's width: with Stable-Baselines3's half of it every third draw would
+    be clipped to a bound, and nothing would keep the mean inside.
 
     The agent takes `env` as it is, its actions not normalised to [-1, 1], and `predict` returns actions in the units of
     `env`: its policy does the scaling, see `BoxPolicy`, so `save`, `PPO.load` and `set_env` need to know nothing of it.
@@ -39,7 +39,7 @@ def ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = 
     Args:
         env: the environment, or several of them as a `VecEnv`: the rollout is then two episodes of each.
         seed: of the agent and of its environment's first reset.
-        blind: show the policy zeros instead of its observations, to see whether it uses them.
+        blind: give the policy zeros in place of its observations, to measure whether it uses them.
         settings: any keyword of `stable_baselines3.PPO`, in place of the defaults here; `policy_kwargs` are added to
             them.
 
@@ -47,11 +47,13 @@ def ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = 
         ValueError: if the actions are a Box without finite bounds, `use_sde` is set, or `n_steps` is missing for an
             environment that has no `chunks`.
     """
-    if images := told_length(env, "num_images"):
+    if images := episode_length(env, "num_images"):
         policy_kwargs = {"features_extractor_class": Blind} if blind else {}
-        return WalkerPPO(env=env, seed=seed, **_of_a_walk(images, settings, **policy_kwargs))
+        return without_batch_warning(
+            CreditPPO, env=env, seed=seed, **_of_a_walk(env, images, settings, **policy_kwargs)
+        )
     extractor = Blind if blind else Symlog
-    return ClockedPPO(
+    return TimeBaselinePPO(
         env=env, seed=seed, **_with_defaults(env, settings, BoxPolicy, features_extractor_class=extractor)
     )
 
@@ -69,20 +71,23 @@ def recurrent_ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **se
         ValueError: as `ppo`.
     """
     try:
-        from fer_gym_agents.sb3.recurrent import BoxLstmPolicy, ClockedRecurrentPPO, WalkerRecurrentPPO
+        from fer_gym_agents.sb3.recurrent import BoxLstmPolicy, CreditRecurrentPPO, TimeBaselineRecurrentPPO
     except ImportError as error:
         raise ImportError("recurrent_ppo needs sb3-contrib: pip install 'fer-gym[agents]'") from error
-    if images := told_length(env, "num_images"):
-        keywords = _of_a_walk(images, {"policy": "MlpLstmPolicy", **settings}, lstm_hidden_size=64)
-        return WalkerRecurrentPPO(env=env, seed=seed, **keywords)
+    if images := episode_length(env, "num_images"):
+        keywords = _of_a_walk(env, images, {"policy": "MlpLstmPolicy", **settings}, lstm_hidden_size=64)
+        return without_batch_warning(CreditRecurrentPPO, env=env, seed=seed, **keywords)
     # An LSTM as wide as the layers that follow it: the library's 256 units take most of a training's time.
     keywords = _with_defaults(env, settings, BoxLstmPolicy, features_extractor_class=Symlog, lstm_hidden_size=64)
-    return ClockedRecurrentPPO(env=env, seed=seed, **keywords)
+    return TimeBaselineRecurrentPPO(env=env, seed=seed, **keywords)
 
 
-def _of_a_walk(images: int, settings: dict[str, Any], **policy_kwargs: Any) -> dict[str, Any]:
+def _of_a_walk(
+    env: gym.Env[Any, Any] | VecEnv, images: int, settings: dict[str, Any], **policy_kwargs: Any
+) -> dict[str, Any]:
     """The keywords of PPO on ImageSelect-v0, in a walk of so many images."""
-    defaults: dict[str, Any] = {"n_epochs": 4, "ent_coef": 0.01, "batch_size": minibatch(images)}
+    rollout = settings.get("n_steps", images) * getattr(env, "num_envs", 1)
+    defaults: dict[str, Any] = {"n_epochs": 4, "ent_coef": 0.01, "batch_size": batch_size_for(rollout)}
     policy_kwargs |= settings.get("policy_kwargs") or {}
     return walk_settings(images, {**defaults, **settings, "policy_kwargs": policy_kwargs})
 
@@ -91,15 +96,15 @@ def _with_defaults(
     env: gym.Env[Any, Any] | VecEnv, settings: dict[str, Any], policy: type[ActorCriticPolicy], **policy_kwargs: Any
 ) -> dict[str, Any]:
     """The keywords of PPO: `settings`, and the defaults of this module for what they leave open."""
-    if isinstance(env.action_space, spaces.Box) and not env.action_space.is_bounded():
-        raise UsageError(f"env: its actions are {env.action_space}; use a Box with finite bounds")
+    if isinstance(env.action_space, spaces.Box):
+        bounded_box(env, "PPO")
     if settings.get("use_sde"):
         raise UsageError("use_sde: True is not allowed; the policy scales a Gaussian of its own to the actions' box")
     n_steps = settings.get("n_steps")
     if n_steps is None:
-        chunks = told_length(env, "chunks")
+        chunks = episode_length(env, "chunks")
         if chunks is None:
-            raise UsageError("n_steps: the environment does not tell its `chunks`; give the steps of a rollout")
+            raise UsageError("n_steps: the environment has no attribute `chunks`; give the steps of a rollout")
         n_steps = 2 * chunks
     return {
         "policy": policy,

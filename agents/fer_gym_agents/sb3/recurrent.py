@@ -8,22 +8,22 @@ from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.distributions import Distribution
 from torch import Tensor
 
-from fer_gym_agents.sb3.credit_algorithms import Walker
+from fer_gym_agents.sb3.credit_algorithms import CreditAlgorithm
 from fer_gym_agents.sb3.policies import BoxPolicy
-from fer_gym_agents.sb3.time_baseline import Clocked
+from fer_gym_agents.sb3.time_baseline import TimeBaseline
 
-__all__ = ["BoxLstmPolicy", "ClockedRecurrentPPO", "RecurrentPPO", "WalkerRecurrentPPO"]
+__all__ = ["BoxLstmPolicy", "CreditRecurrentPPO", "RecurrentPPO", "TimeBaselineRecurrentPPO"]
 
 
 class BoxLstmPolicy(BoxPolicy, RecurrentActorCriticPolicy):
     """`BoxPolicy` with an LSTM before the networks of actor and critic."""
 
 
-class ClockedRecurrentPPO(Clocked, RecurrentPPO):
-    """RecurrentPPO with the clock for a critic."""
+class TimeBaselineRecurrentPPO(TimeBaseline, RecurrentPPO):
+    """RecurrentPPO with the time for a baseline."""
 
 
-class WalkerRecurrentPPO(Walker, RecurrentPPO):
+class CreditRecurrentPPO(CreditAlgorithm, RecurrentPPO):
     """RecurrentPPO on credits."""
 
     def _distribution(self, observations: Tensor) -> Distribution:

@@ -1,4 +1,4 @@
-"""Stable-Baselines3's on-policy algorithms with a baseline that knows the time, for RegTune-v0."""
+"""Stable-Baselines3's on-policy algorithms with a baseline that depends on time alone, for RegTune-v0."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 
-class Clocked(OnPolicyAlgorithm):
-    """An on-policy algorithm whose advantages are held against the time within the episode, not the observation.
+class TimeBaseline(OnPolicyAlgorithm):
+    """An on-policy algorithm whose advantages have the time within the episode for a baseline, not the observation.
 
-    What an episode still pays depends above all on how long it still lasts, and RegTune-v0's observation does not tell
-    that. A critic of the observation reads it from the losses, which fall as a child learns: where they are high it
-    takes the child for young, with all the overfitting to come. But a strong regulariser makes the next losses high.
-    Such a critic charges it with an episode that seems to have grown longer, and generalised advantages with a small
-    lambda teach the opposite of what pays.
+    The return from a step on depends above all on how many steps the episode still has, which RegTune-v0's observation
+    does not contain. A critic of the observation infers it from the losses, which fall as a child learns: where they
+    are high, the critic expects a young child, with all the overfitting to come. But a strong regulariser makes the
+    next losses high as well. The critic then expects a longer rest of the episode, lowers the advantage of the
+    regulariser, and with a small lambda the policy learns the opposite of what raises the return.
 
-    In its place stands b(t), what was paid from the t-th step of an episode to its end, discounted, on the mean of the
-    last rollouts. It does not read the losses, so it cannot take a regularised child for a young one. A temporal
-    difference against it is a reward less the mean reward m of its step, so the advantage of step t is
+    This class has in place of the critic b(t), the mean discounted return from the t-th step of an episode on, over
+    the last rollouts. b(t) does not depend on the losses. The temporal difference is then a reward less the mean
+    reward m of its step, so the advantage of step t is
 
         sum_k (gamma lambda)^k (r_{t+k} - m_{t+k}).
 
-    Lambda is thus a second discount: what an action does to the child counts for some 1 / (1 - gamma lambda) steps, and
-    to the episode's end by gamma alone where lambda is 1. The networks of the policy's critic are still trained,
-    towards the same returns, and decide nothing.
+    Lambda is thus a second discount: an action is credited with the rewards of some 1 / (1 - gamma lambda) steps, and
+    with those to the episode's end where lambda is 1. The policy's critic is still trained towards the same returns;
+    nothing uses its values.
     """
 
-    #: A rollout's weight in the mean rewards, where that of the rollout after it is 1.
-    fading = 2 / 3
+    #: The weight of a rollout in the mean rewards, relative to the next rollout's.
+    decay = 2 / 3
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # What was paid at each step of an episode, and how often, both fading. Arrays: `save` keeps them.
-        self._paid_and_counted: NDArray[np.float64] = np.zeros((2, 0))
+        # The rewards at each step of an episode, summed, and their number, both decaying. An array, so `save` has it.
+        self._sums_and_counts: NDArray[np.float64] = np.zeros((2, 0))
         self._elapsed: NDArray[np.int64] = np.zeros(0, np.int64)  # of each environment's running episode
         super().__init__(*args, **kwargs)
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int) -> bool:
-        """Collect as ever; where a callback stops it, what was walked since is known to the next one."""
+        """Collect as the base class; after a callback's stop, the next rollout goes on where the environment is."""
         whole = super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
         if not whole:
-            # Stable-Baselines3 forgets the step at which it stopped, which the environment has taken.
+            # Stable-Baselines3 drops the step at which it stopped, which the environment has taken.
             stored = rollout_buffer.episode_starts[: rollout_buffer.pos]
             self._times(np.concatenate([stored, np.array(self._last_episode_starts, np.float32)[None]]))
             self._last_obs, self._last_episode_starts = callback.locals["new_obs"], callback.locals["dones"]
         return whole
 
     def train(self) -> None:
-        """Hold the rollout's rewards against the clock, then learn from it."""
+        """Compute the advantages with the time for a baseline, then learn from the rollout."""
         buffer = self.rollout_buffer
         times = self._times(buffer.episode_starts)
         self._remember(times[:-1], buffer.rewards)
-        to_come = self._to_come()[times]
+        to_come = self._mean_returns()[times]
         buffer.values = to_come[:-1].astype(np.float32)
         after = torch.as_tensor(to_come[-1], dtype=torch.float32)
         assert self._last_episode_starts is not None
@@ -65,7 +65,7 @@ class Clocked(OnPolicyAlgorithm):
         super().train()
 
     def _times(self, starts: NDArray[np.float32]) -> NDArray[np.int64]:
-        """When in its episode each step (T, environments) was, from 0; the last row is when the next one will be."""
+        """The time within its episode of each step (T, environments), from 0; the last row is that of the next step."""
         times = np.zeros((len(starts) + 1, starts.shape[1]), np.int64)
         now = np.resize(self._elapsed, starts.shape[1])
         for step, begins in enumerate(starts):
@@ -76,24 +76,24 @@ class Clocked(OnPolicyAlgorithm):
         return times
 
     def _remember(self, times: NDArray[np.int64], rewards: NDArray[np.float32]) -> None:
-        """Add rewards (T, environments) to what was paid at their times."""
-        before = self._paid_and_counted
+        """Add rewards (T, environments) to the sums of their times."""
+        before = self._sums_and_counts
         now = np.zeros((2, max(before.shape[1], int(times.max()) + 1)))
-        now[:, : before.shape[1]] = self.fading * before
+        now[:, : before.shape[1]] = self.decay * before
         np.add.at(now[0], times, rewards)
         np.add.at(now[1], times, 1.0)
-        self._paid_and_counted = now
+        self._sums_and_counts = now
 
-    def _to_come(self) -> NDArray[np.float64]:
-        """b(t) of each step of the longest episode so far, and 0 for what comes after it."""
-        # A step that no episode reached any more fades to nothing.
-        paid, counted = self._paid_and_counted
-        mean = paid / np.maximum(counted, np.finfo(np.float64).tiny)
+    def _mean_returns(self) -> NDArray[np.float64]:
+        """b(t) of each step of the longest episode so far, and 0 after it."""
+        # The count of a step that no episode reaches any more decays to 0.
+        sums, counts = self._sums_and_counts
+        mean = sums / np.maximum(counts, np.finfo(np.float64).tiny)
         to_come = np.zeros(len(mean) + 1)
         for time in reversed(range(len(mean))):
             to_come[time] = mean[time] + self.gamma * to_come[time + 1]
         return to_come
 
 
-class ClockedPPO(Clocked, PPO):
-    """PPO with the clock for a critic."""
+class TimeBaselinePPO(TimeBaseline, PPO):
+    """PPO with the time for a baseline."""

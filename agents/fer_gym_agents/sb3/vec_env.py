@@ -21,15 +21,15 @@ class GymnasiumVecEnv(VecEnv):
 
         env = GymnasiumVecEnv(gym.make_vec("ImageSelect-v0", num_envs=64))
 
-    An environment that ends is reset in the same step, as Stable-Baselines3 wants it: its observation is then the next
-    episode's first one, and its own last one is `info["terminal_observation"]`, beside all that its last info says.
+    An environment whose episode ends is reset in the same step, as Stable-Baselines3 wants it: the observation is then
+    the next episode's first one, and the last one is `info["terminal_observation"]` in the last step's info.
 
     For environments that take `options={"reset_mask": mask}` and have `get_attr` and `call`: this package's, and
     Gymnasium's `SyncVectorEnv` and `AsyncVectorEnv`.
 
-    Walkers of ImageSelect-v0 whose shard is one image shorter idle in the last step. Such a step has a credit of 0, and
+    Walkers of ImageSelect-v0 whose shard is one image shorter idle in the last step. An idle step has a credit of 0;
     `Reinforce` leaves it out by the terminal info's `valid`. Stable-Baselines3's own algorithms have no mask: they
-    learn that its observation, without an image, is worth 0. These are at most K - 1 steps of an episode's N, and none
+    learn that an observation without an image has a value of 0. At most K - 1 of an episode's N steps are idle, none
     where K divides N.
 
     Args:
@@ -105,9 +105,7 @@ class GymnasiumVecEnv(VecEnv):
 
     def _all(self, indices: VecEnvIndices) -> None:
         if list(self._get_indices(indices)) != list(range(self.num_envs)):
-            raise UsageError(
-                f"indices: {indices!r} is not allowed; use None: what is done, is done to all environments"
-            )
+            raise UsageError(f"indices: {indices!r} is not allowed; use None, which means all environments")
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None

@@ -1,4 +1,4 @@
-"""What the authors of RLPS released, which is not what their paper describes: supervised learning of agreement."""
+"""The selector of the code that the authors of RLPS released: supervised learning, where their paper has rewards."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from fer_gym.checks import check_count
+from fer_gym.checks import check_count, check_number
 from fer_gym.errors import UsageError
 from fer_gym.training.generators import global_generators_restored
-from fer_gym_agents.base import batch_shape
+from fer_gym_agents.base import Predictor
 from fer_gym_agents.selection.reinforce import SelectorPolicy
 from fer_gym_agents.selection.selection_env import feature_width, image_select
 
 
-class Agreement:
-    """Learns where the network's prediction is the label, and retains the images where it expects so.
+class Agreement(Predictor):
+    """Learns where the network's prediction is the label, and retains the images where it predicts that.
 
     No reward reaches this selector. Between two trainings of the network it minimises the binary cross-entropy
 
@@ -58,12 +58,10 @@ class Agreement:
         batch_size: int = 16,
         hidden: Sequence[int] = (128, 128, 64, 64),
     ) -> None:
-        self.env = env
-        self.base = image_select(env)
-        if not 0.0 < threshold < 1.0:
-            raise UsageError(f"threshold: {threshold!r} is not allowed; use a probability between 0 and 1")
-        if not learning_rate > 0.0:
-            raise UsageError(f"learning_rate: {learning_rate!r} is not allowed; use a positive number")
+        super().__init__(env)
+        self.base = image_select(env, "Agreement")
+        check_number("threshold", threshold, "(0, 1)")
+        check_number("learning_rate", learning_rate, "(0, inf)")
         check_count("n_epochs", n_epochs, least=1)
         check_count("batch_size", batch_size, least=1)
         self.seed = seed
@@ -87,7 +85,7 @@ class Agreement:
             )
 
     def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Self:
-        """Alternate between learning the agreement and an episode, whose end trains the network on what is retained.
+        """Alternate between learning the agreement and an episode, whose end trains the network on the retained images.
 
         Args:
             total_timesteps: steps of the environment; whole episodes are walked.
@@ -112,7 +110,7 @@ class Agreement:
         return self
 
     def _fit(self) -> None:
-        """Learn where the network as it is agrees with the labels."""
+        """Learn where the network, as it is now, agrees with the labels."""
         outputs = self.base.outputs
         features = torch.from_numpy(outputs.features)
         agrees = outputs.probabilities.argmax(axis=1) == self.base.splits.train.labels
@@ -125,15 +123,14 @@ class Agreement:
                 loss.backward()
                 self.selector.optimizer.step()
 
-    def predict(
+    def _act(
         self,
         observation: NDArray[np.float32],
-        state: None = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
+        batch: tuple[int, ...],
+        state: NDArray[np.int64] | None,
+        episode_start: NDArray[np.bool_] | None,
     ) -> tuple[NDArray[np.int64], None]:
         """1 where q is above the threshold: int64, () or (B,)."""
-        batch = batch_shape(self.env, observation)
         expected = self.keep_probability(observation.reshape(-1, observation.shape[-1]))
         return (expected > self.threshold).astype(np.int64).reshape(batch), None
 

@@ -1,4 +1,4 @@
-"""Agents for ImageSelect-v0 that do not learn, with the interface of those that do."""
+"""Agents for ImageSelect-v0 that do not learn: keeping all, a coin, the truth about the noise, the pixels' variance."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym.checks import check_number
 from fer_gym.data.splits import HALF_FACE, UNTOUCHED
-from fer_gym.errors import UsageError
-from fer_gym_agents.base import FixedAgent, batch_shape
+from fer_gym_agents.base import KeywordAgent, check_retains
 from fer_gym_agents.selection.scored import ScoredSelection
 from fer_gym_agents.selection.selection_env import true_noise
 
 
-class RandomKeep(FixedAgent):
+class RandomKeep(KeywordAgent):
     """Retains each image with a fixed probability, whatever it shows.
 
     Args:
@@ -24,25 +24,24 @@ class RandomKeep(FixedAgent):
         seed: of the coin.
 
     Raises:
-        ValueError: if `keep_ratio` is outside [0, 1].
+        ValueError: if `keep_ratio` is outside [0, 1], or the actions are not `Discrete(2)`.
     """
 
     def __init__(self, env: gym.Env[Any, Any], keep_ratio: float = 0.5, seed: int | None = None) -> None:
-        if not 0.0 <= keep_ratio <= 1.0:
-            raise UsageError(f"keep_ratio: {keep_ratio!r} is not allowed; use a probability in [0, 1]")
+        check_number("keep_ratio", keep_ratio, "[0, 1]")
+        check_retains(env, type(self).__name__)
         super().__init__(env, {"keep_ratio": keep_ratio, "seed": seed})
         self.keep_ratio = keep_ratio
         self._rng = np.random.default_rng(seed)
 
-    def predict(
+    def _act(
         self,
         observation: NDArray[np.float32],
-        state: None = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
+        batch: tuple[int, ...],
+        state: NDArray[np.int64] | None,
+        episode_start: NDArray[np.bool_] | None,
     ) -> tuple[NDArray[np.int64], None]:
         """One coin for each observation: int64, () or (B,)."""
-        batch = batch_shape(self.env, observation)
         return np.asarray(self._rng.random(batch) < self.keep_ratio, dtype=np.int64), None
 
     def keep_probability(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -58,7 +57,7 @@ class KeepAll(RandomKeep):
 
 
 class Oracle(ScoredSelection):
-    """Knows the true noise of every image, which no method may: what a perfect selection would be worth.
+    """Reads the true noise of every image, which no method may: an upper bound for selections.
 
     The score is 1 for an image without noise, 1/2 for a half face, which still shows its expression, 0 for the rest.
 
@@ -81,7 +80,7 @@ class Oracle(ScoredSelection):
 
 
 class ImageVariance(ScoredSelection):
-    """Retains the images whose pixels vary most: what finds none-faces without any learning.
+    """Retains the images whose pixels vary most, which finds none faces without any learning.
 
     Args:
         env: ImageSelect-v0.

@@ -1,4 +1,4 @@
-"""Selections by what a classifier says of each image, out of fold: the usual way to find wrong labels."""
+"""Selections by a classifier's probabilities of each image, out of fold: the usual way to find wrong labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fer_gym.checks import check_count
 from fer_gym.errors import UsageError
-from fer_gym_agents.selection.counted import CountedTrainer
+from fer_gym_agents.selection.own_networks import CountedTrainer
 from fer_gym_agents.selection.scored import ScoredSelection
 
 
@@ -19,7 +19,7 @@ def out_of_fold(trainer: CountedTrainer, folds: int, epochs: int, rng: np.random
     """p(e|x_i) of every training image, by a network that has not been trained on it.
 
     Args:
-        trainer: the network; it is begun anew for each fold, and left as the last one ended.
+        trainer: the network; it begins anew for each fold, and stays as the last fold leaves it.
         folds: K, into how many parts the training images are dealt, by a draw that is stratified by class.
         epochs: on the other K - 1 parts.
         rng: draws the folds and the networks' seeds.
@@ -41,7 +41,7 @@ def out_of_fold(trainer: CountedTrainer, folds: int, epochs: int, rng: np.random
 
 
 class _ByProbability(ScoredSelection):
-    """What the selections by class probabilities share.
+    """Selections by class probabilities.
 
     Args:
         env: ImageSelect-v0.
@@ -75,7 +75,7 @@ class _ByProbability(ScoredSelection):
         self.epochs = epochs
 
     def score(self) -> NDArray[np.floating]:
-        """What the class probabilities of each image make of it, (N,)."""
+        """The scores of the images by their class probabilities, (N,)."""
         labels = self.base.splits.train.labels
         if self.folds:
             trainer = CountedTrainer(self.base)
@@ -99,7 +99,7 @@ class SelfConfidence(_ByProbability):
 
 
 class Entropy(_ByProbability):
-    """Retains the images that the network is sure of, of whatever class: the score is sum_e p(e|x_i) log p(e|x_i)."""
+    """Retains the images of whose class the network is sure: the score is sum_e p(e|x_i) log p(e|x_i)."""
 
     def _rate(self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.floating]:
         p = np.maximum(probabilities, np.finfo(np.float64).tiny)
@@ -111,7 +111,7 @@ class Cleanlab(_ByProbability):
     """Confident learning (Northcutt et al. 2021), by the library cleanlab, on out-of-fold probabilities.
 
     The score is the library's label quality, by its default the self-confidence p(y_i|x_i), less 1 where its
-    `find_label_issues` flags the image: what confident learning takes for wrong is ranked first, as the library does.
+    `find_label_issues` flags the image: the flagged images come first among the suspects, as the library ranks them.
 
     Args:
         env: ImageSelect-v0.
@@ -136,7 +136,7 @@ class Cleanlab(_ByProbability):
         folds: int = 5,
         epochs: int = 5,
     ) -> None:
-        check_count("folds", folds, least=2)  # confident learning takes probabilities out of fold for granted
+        check_count("folds", folds, least=2)  # confident learning needs probabilities out of fold
         super().__init__(env, seed, keep_ratio, folds, epochs)
         try:
             import cleanlab.filter

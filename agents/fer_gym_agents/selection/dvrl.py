@@ -1,4 +1,4 @@
-"""A selector in the manner of DVRL: paid by the validation split, its keep rate held within bounds."""
+"""A selector in the manner of DVRL: its reward comes from the validation split, its keep rate stays within bounds."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import torch
 from stable_baselines3.common.type_aliases import GymEnv
 from torch import nn
 
+from fer_gym.checks import check_count, check_number
 from fer_gym.errors import UsageError
 from fer_gym_agents.selection.reinforce import Reinforce
 
 
 class Dvrl(Reinforce):
-    """REINFORCE with a moving baseline and a price on extreme keep rates (Yoon, Arik & Pfister 2020).
+    """REINFORCE with a moving baseline and a penalty on extreme keep rates (Yoon, Arik & Pfister 2020).
 
     For an environment with `reward="f1_change"`, `carry_over=False` and `observe_label=True`: an episode's return F is
-    then what training the pretrained network on the selection did for its validation F1, and the policy sees the
-    label, as DVRL's does. Over the episode, with r the mean of pi(a_i = 1 | s_i), it takes a step down
+    then the change of the pretrained network's validation F1 by training on the selection, and the policy observes
+    the label, as DVRL's does. Over the episode, with r the mean of pi(a_i = 1 | s_i), it takes a step down
 
         - (F - d) mean_i log pi(a_i | s_i) + penalty * (max(r - high, 0) + max(low - r, 0)),
 
@@ -26,8 +27,8 @@ class Dvrl(Reinforce):
 
     Args:
         env: the environment, or its id.
-        keep_rates: low and high, the rates without a price.
-        penalty: the price of a rate's distance from them, in units of the return.
+        keep_rates: low and high, the rates without a penalty.
+        penalty: on a rate's distance from them, in units of the return.
         window: of the baseline, in episodes.
         settings: any keyword of `Reinforce`, in place of the defaults here; there are no frozen episodes, whose
             F1 cannot change.
@@ -47,10 +48,8 @@ class Dvrl(Reinforce):
         low, high = keep_rates
         if not 0.0 <= low < high <= 1.0:
             raise UsageError(f"keep_rates: {keep_rates!r} is not allowed; use 0 <= low < high <= 1")
-        if not penalty >= 0.0:
-            raise UsageError(f"penalty: {penalty!r} is not allowed; use a number of at least 0")
-        if window < 1:
-            raise UsageError(f"window: {window!r} is not allowed; use at least 1 episode")
+        check_number("penalty", penalty, "[0, inf)")
+        check_count("window", window, least=1)
         self.keep_rates = keep_rates
         self.penalty = penalty
         self.window = window

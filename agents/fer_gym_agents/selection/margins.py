@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fer_gym.checks import check_count
 from fer_gym.errors import UsageError
-from fer_gym_agents.selection.counted import CountedTrainer
+from fer_gym_agents.selection.own_networks import CountedTrainer
 from fer_gym_agents.selection.scored import ScoredSelection
 
 

@@ -20,8 +20,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
 from fer_gym.errors import UsageError
-from fer_gym_agents.base import told_length
-from fer_gym_agents.sb3.credit import with_credits
+from fer_gym_agents.base import check_retains, episode_length
+from fer_gym_agents.sb3.credit import begin_whole_walk, with_credits
 
 _LAYER_NORM_EPS = 1e-5
 
@@ -84,7 +84,7 @@ class SelectorPolicy(BasePolicy):
         """Zeros, (B, 1): there is no critic."""
         return torch.zeros(len(observations), 1, device=observations.device)
 
-    def walker(self) -> Callable[[NDArray[np.float32]], NDArray[np.int64]]:
+    def sampler(self) -> Callable[[NDArray[np.float32]], NDArray[np.int64]]:
         """A function that samples actions (B,) for observations (B, ...), by the weights as they are now.
 
         A walk asks for one image at a time, and there PyTorch spends its time on calls: NumPy needs a quarter of it.
@@ -123,11 +123,6 @@ class SelectorPolicy(BasePolicy):
         return self.forward(observation, deterministic)[0]
 
 
-def _check_actions(space: spaces.Space[Any]) -> None:
-    if not isinstance(space, spaces.Discrete) or (space.n, space.start) != (2, 0):
-        raise UsageError(f"env: its actions are {space}; Reinforce needs Discrete(2): remove or retain")
-
-
 def _log_probability(logits: Tensor, actions: Tensor) -> Tensor:
     return nn.functional.logsigmoid(torch.where(actions == 1, logits, -logits))
 
@@ -149,8 +144,9 @@ class Reinforce(OnPolicyAlgorithm):
     The second is the first divided by the policy's Fisher information pi (1 - pi), importance weights truncated at 1.
     The vanilla gradient vanishes where the policy is sure, so one early mistake stays: it ends by keeping all or
     nothing. With `credit="signed"` in the environment, G_i (2 a_i - 1) is R_i whatever a_i is, so sampling adds no
-    noise, and the best policy is known: l_i = E[R_i | s_i] / ent_coef. An image that is worth nothing but its
-    `retain_cost` c is still retained with probability sigmoid(-c / ent_coef), so that the selection cannot collapse.
+    noise, and the best policy is known: l_i = E[R_i | s_i] / ent_coef. An image whose reward is nothing but its
+    `retain_cost`, R_i = -c, is still retained with probability sigmoid(-c / ent_coef), so that the selection cannot
+    collapse.
 
     Frozen episodes, in which the network does not change, cost no gradient step of it: the policy is pretrained on
     some ("we use the fixed CNN model to pre-train the policy network") and, after each training of the network, sees
@@ -164,9 +160,9 @@ class Reinforce(OnPolicyAlgorithm):
         n_steps: steps of a rollout; None takes the environment's `num_images`, one episode (of several walkers, the
             longest shard). Where it has them, nothing else is allowed.
         credit: "sample" learns from `info["sample_credits"]`; "episode" gives every step the whole episode's return.
-            Take `n_epochs=1` and `batch_size=None` with it: of several gradient steps on one walk each but the first
-            learns from actions that the policy would no longer draw so, and a negative return then drives it away from
-            the share that was kept, ever faster, to keeping all or nothing.
+            Take `n_epochs=1` and `batch_size=None` with it: further gradient steps on the same walk are off-policy, and
+            with a negative return each of them moves the policy further from the share that was kept, to all or
+            nothing.
         gradient: "natural" or "vanilla", see above.
         pretrain_episodes: frozen episodes before the first one. Like those of `refresh_episodes` they are not counted
             in `total_timesteps`. (An environment that does not know `options={"freeze": True}` is not frozen.)
@@ -203,7 +199,7 @@ class Reinforce(OnPolicyAlgorithm):
         refresh_episodes: int = 1,
         n_epochs: int = 2,
         batch_size: int | None = 64,
-        ent_coef: float = 0.09,
+        ent_coef: float = 0.06,
         max_grad_norm: float = 1.0,
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,
@@ -218,7 +214,7 @@ class Reinforce(OnPolicyAlgorithm):
         if gradient not in ("natural", "vanilla"):
             raise UsageError(f"gradient: {gradient!r} is unknown; use 'natural' or 'vanilla'")
         if not isinstance(env, str | None):
-            _check_actions(env.action_space)  # Stable-Baselines3 would say it with an assertion
+            check_retains(env, "Reinforce")  # Stable-Baselines3 would raise an AssertionError
         self.credit = credit
         self.gradient = gradient
         self.pretrain_episodes = pretrain_episodes
@@ -250,8 +246,8 @@ class Reinforce(OnPolicyAlgorithm):
         )
 
     def _setup_model(self) -> None:
-        _check_actions(self.action_space)
-        length = None if self.env is None else told_length(self.env, "num_images")
+        check_retains(self.env, "Reinforce")
+        length = None if self.env is None else episode_length(self.env, "num_images")
         if length is not None:
             if self._n_steps_given not in (None, length):
                 raise UsageError(
@@ -271,7 +267,7 @@ class Reinforce(OnPolicyAlgorithm):
         """
         super().set_env(env, force_reset)
         assert self.env is not None
-        length = told_length(self.env, "num_images")
+        length = episode_length(self.env, "num_images")
         if length is None or length == self.n_steps:
             return
         assert self.rollout_buffer_class is not None
@@ -327,11 +323,15 @@ class Reinforce(OnPolicyAlgorithm):
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
-        """Walk an episode: the base class's, without the values and log-probabilities that are not learnt from."""
+        """Walk an episode: the base class's, without values and log-probabilities, which REINFORCE does not need.
+
+        A walk that a callback stopped is not gone on with: the next one begins with a reset.
+        """
         self.policy.set_training_mode(False)
+        begin_whole_walk(self, env)
         rollout_buffer.reset()
         callback.on_rollout_start()
-        act = self.policy.walker()
+        act = self.policy.sampler()
         unused = torch.zeros(env.num_envs)
         for _ in range(n_rollout_steps):
             obs, starts = self._last_obs, self._last_episode_starts
@@ -342,6 +342,7 @@ class Reinforce(OnPolicyAlgorithm):
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
             if not callback.on_step():
+                self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
                 return False
             self._update_info_buffer(infos, dones)
             rollout_buffer.add(obs, actions, rewards, starts, unused, unused)

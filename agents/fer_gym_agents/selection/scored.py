@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,29 +13,29 @@ from numpy.typing import NDArray
 
 from fer_gym.data.splits import UNTOUCHED
 from fer_gym.errors import UsageError
-from fer_gym_agents.base import FixedAgent, batch_shape
-from fer_gym_agents.selection.counted import no_cost
+from fer_gym_agents.base import KeywordAgent
+from fer_gym_agents.selection.own_networks import no_cost
 from fer_gym_agents.selection.selection_env import image_select, true_noise
 
 
-class ScoredSelection(FixedAgent, ABC):
+class ScoredSelection(KeywordAgent):
     """Scores every training image when it learns, higher being better, and retains the best share of them.
 
-    An observation does not tell which image it shows, so `predict` asks the environment that the agent was made with
-    for its `current_image`: the agent acts in that environment's walk and in no other. Learning walks no episode. A
+    An observation does not say which image it shows, so `predict` reads `current_image` of the environment that the
+    agent was made with: the agent acts in that environment's walk and in no other. Learning walks no episode. A
     subclass defines `score`.
 
     Args:
         env: ImageSelect-v0.
-        seed: of what is drawn: which of two images with one score goes first, and what a subclass draws.
+        seed: of the draws: the order of images with the same score, and those of a subclass.
         keep_ratio: the share that is retained, in [0, 1]; "clean": the true share of images without noise, which is
-            more than one knows outside an experiment.
+            known in experiments only.
         keywords: those of the subclass, which `save` keeps.
 
     Attributes:
         image_scores: float64, (N,), in the order of the training split; None before `learn`.
         retained: bool, (N,), likewise.
-        training_cost: what networks of the agent's own cost in `learn`, as `CountedTrainer` counts it.
+        training_cost: of the networks that `learn` trains beside the environment's, as `CountedTrainer` counts it.
 
     Raises:
         ValueError: if `env` is not ImageSelect-v0, `keep_ratio` is not allowed, or it is "clean" and the data set does
@@ -50,7 +50,7 @@ class ScoredSelection(FixedAgent, ABC):
         if not allowed:
             words = " or ".join(repr(word) for word in self._words)
             raise UsageError(f"keep_ratio: {keep_ratio!r} is not allowed; use a share in [0, 1], or {words}")
-        self.base = image_select(env)
+        self.base = image_select(env, type(self).__name__)
         if keep_ratio == "clean":
             true_noise(self.base, "keep_ratio='clean'")
         self.keep_ratio = keep_ratio
@@ -62,7 +62,7 @@ class ScoredSelection(FixedAgent, ABC):
 
     @abstractmethod
     def score(self) -> NDArray[np.floating]:
-        """What each training image is worth, (N,), finite."""
+        """The score of each training image, (N,), finite; the higher, the sooner it is retained."""
 
     def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Self:
         """Score every image and choose. `total_timesteps` and `callback` are without effect: no step is taken."""
@@ -72,7 +72,7 @@ class ScoredSelection(FixedAgent, ABC):
         return self
 
     def _choose(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """The best share, bool, (N,); a coin decides between equals."""
+        """The best share, bool, (N,); a draw decides between equal scores."""
         if self.keep_ratio == "clean":
             share = float((true_noise(self.base, "keep_ratio='clean'") == UNTOUCHED).mean())
         else:
@@ -82,12 +82,12 @@ class ScoredSelection(FixedAgent, ABC):
         retained[best_first[: round(share * len(scores))]] = True
         return retained
 
-    def predict(
+    def _act(
         self,
         observation: NDArray[np.float32],
-        state: None = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
+        batch: tuple[int, ...],
+        state: NDArray[np.int64] | None,
+        episode_start: NDArray[np.bool_] | None,
     ) -> tuple[NDArray[np.int64], None]:
         """Whether to retain the environment's current image: int64, () or, for a batch of one, (1,).
 
@@ -97,7 +97,6 @@ class ScoredSelection(FixedAgent, ABC):
         """
         if self.retained is None:
             raise UsageError(f"{type(self).__name__} has scored no image yet: call learn()")
-        batch = batch_shape(self.env, observation)
         if batch not in ((), (1,)):
             raise UsageError(
                 f"observation: a batch of {batch[0]}; {type(self).__name__} decides on the current image of one "

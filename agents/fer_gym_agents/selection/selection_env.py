@@ -1,4 +1,4 @@
-"""What an agent for ImageSelect-v0 may know of the environment beneath the wrappers, besides its observations."""
+"""ImageSelect-v0 beneath its wrappers, for agents that read more of it than its observations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fer_gym.envs import ImageSelectEnv
 from fer_gym.errors import UsageError
 
 
-def image_select(env: gym.Env[Any, Any]) -> ImageSelectEnv:
+def image_select(env: gym.Env[Any, Any], agent: str) -> ImageSelectEnv:
     """The environment beneath the wrappers.
 
     Raises:
@@ -20,19 +20,19 @@ def image_select(env: gym.Env[Any, Any]) -> ImageSelectEnv:
     """
     base = getattr(env, "unwrapped", env)
     if not isinstance(base, ImageSelectEnv):
-        raise UsageError(f"env: {type(base).__name__} is no ImageSelect-v0, whose images this agent scores")
+        raise UsageError(f"env: {type(base).__name__} is no ImageSelect-v0, whose images and labels {agent} reads")
     return base
 
 
-def true_noise(base: ImageSelectEnv, asked_by: str) -> NDArray[np.int8]:
+def true_noise(base: ImageSelectEnv, reader: str) -> NDArray[np.int8]:
     """The truth about the training images' noise, int8, (N,).
 
     Raises:
-        ValueError: if the data set does not know it.
+        ValueError: if the data set has none.
     """
     noise: NDArray[np.int8] | None = base.splits.train.noise
     if noise is None:
-        raise UsageError(f"{asked_by} needs the truth about the noise, which this data set does not know; set noise=")
+        raise UsageError(f"{reader} needs the truth about the noise, which this data set does not know; set noise=")
     return noise
 
 

@@ -1,4 +1,4 @@
-"""KNN-Shapley: what each training image adds to a nearest-neighbour classifier of the validation split."""
+"""KNN-Shapley: the value of each training image in a nearest-neighbour classifier of the validation split."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_gym.checks import check_count
-from fer_gym_agents.selection.counted import CountedTrainer
+from fer_gym_agents.selection.own_networks import CountedTrainer
 from fer_gym_agents.selection.scored import ScoredSelection
 
 # Validation images ranked at a time: a row of N distances each.

@@ -1,4 +1,4 @@
-"""Variants of REINFORCE that the selectors of ImageSelect-v0 are held against."""
+"""Variants of REINFORCE for ImageSelect-v0: without the running mean, and Feng's sigmoid selector."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from fer_gym_agents.selection.selection_env import feature_width, image_select
 
 
 class FeaturePolicy(SelectorPolicy):
-    """`SelectorPolicy` that sees zeros in place of the mean feature of the images retained so far.
+    """`SelectorPolicy` with zeros in place of the mean feature of the images retained so far.
 
-    What it decides of an image does not depend on those before it: a contextual bandit.
+    Its decision on an image does not depend on the images before: a contextual bandit.
 
     Args:
         observation_space: as of `SelectorPolicy`.
@@ -49,9 +49,9 @@ class FeaturePolicy(SelectorPolicy):
         seen[:, self._mean] = 0
         return super().logits(seen)
 
-    def walker(self) -> Callable[[NDArray[np.float32]], NDArray[np.int64]]:
+    def sampler(self) -> Callable[[NDArray[np.float32]], NDArray[np.int64]]:
         """A function that samples actions (B,) for observations (B, ...), by the weights as they are now."""
-        act = super().walker()
+        act = super().sampler()
 
         def act_on_feature(observations: NDArray[np.float32]) -> NDArray[np.int64]:
             seen = observations.copy()
@@ -62,7 +62,7 @@ class FeaturePolicy(SelectorPolicy):
 
 
 def bandit(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> Reinforce:
-    """`Reinforce` that does not see the running mean: by how much it is beaten is what the mean is worth.
+    """`Reinforce` without the running mean: the difference from `Reinforce` is what the mean contributes.
 
     Args:
         env: ImageSelect-v0.
@@ -72,17 +72,20 @@ def bandit(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> 
     Raises:
         ValueError: if `env` is not ImageSelect-v0, or as `Reinforce`.
     """
-    policy_kwargs = {**(settings.pop("policy_kwargs", None) or {}), "feature_width": feature_width(image_select(env))}
+    policy_kwargs = {
+        **(settings.pop("policy_kwargs", None) or {}),
+        "feature_width": feature_width(image_select(env, "bandit")),
+    }
     return Reinforce(env, policy=FeaturePolicy, seed=seed, policy_kwargs=policy_kwargs, **settings)
 
 
 def sigmoid_selector(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> Reinforce:
-    """Feng et al.'s (2018) selector as RLPS has it for a baseline: one layer and a sigmoid, plain REINFORCE.
+    """Feng et al.'s (2018) selector, a baseline of RLPS: one layer and a sigmoid, plain REINFORCE.
 
-    For an environment with `reward="log_likelihood"`: every step is paid the mean log-likelihood of the images
-    retained. There is no entropy bonus and no baseline, so the gradient is the vanilla one: with the natural one, a
-    reward that is always negative would hold every probability at 1/2. And a walk gives one gradient step, see
-    `Reinforce`.
+    For an environment with `reward="log_likelihood"`: the reward of every step is the mean log-likelihood of the
+    retained images. There is no entropy bonus and no reward baseline, so the gradient is the vanilla one: under the
+    natural one, a reward that is always negative would keep every probability at 1/2. A walk gives one gradient step,
+    see `Reinforce`.
 
     Args:
         env: ImageSelect-v0.

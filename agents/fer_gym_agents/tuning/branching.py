@@ -1,8 +1,7 @@
-"""Searches that branch a training run: they copy a child's whole state, and go on from it in several ways.
+"""Searches that branch a training run: they copy a child's whole state, and train on from it in several ways.
 
-A branch is exact: the copies train on the same batches with the same draws, and differ by their strengths alone. That
-is also why population-based training is written here and not taken from Ray Tune, which restores what a checkpoint file
-holds into another process.
+A branch is exact: the copies train on the same batches with the same draws, and differ by their strengths alone. Ray
+Tune's population-based training restores a checkpoint file into another process instead, so it is not used here.
 """
 
 from __future__ import annotations
@@ -14,13 +13,14 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fer_gym.checks import check_count
 from fer_gym.envs import RegTuneEnv
 from fer_gym.errors import UsageError
 from fer_gym_agents.tuning.search import Search
 
 
 class _Branching(Search):
-    """A search that steps the environment beneath the wrappers, whose log must not take branches for episodes."""
+    """A search that steps the environment beneath its wrappers: an episode log must not take branches for episodes."""
 
     def __init__(
         self, env: gym.Env[Any, Any], seed: int | None, score: str, schedule: ArrayLike | None, keywords: dict[str, Any]
@@ -145,9 +145,8 @@ class PopulationBasedTraining(_Branching):
         schedule: ArrayLike | None = None,
     ) -> None:
         super().__init__(env, seed, score, schedule, {"population": population, "interval": interval})
-        for name, number, least in (("population", population, 4), ("interval", interval, 1)):
-            if number < least:
-                raise UsageError(f"{name}: {number!r} is not allowed; use a whole number of at least {least}")
+        check_count("population", population, least=4)
+        check_count("interval", interval, least=1)
         self.population = population
         self.interval = interval
 

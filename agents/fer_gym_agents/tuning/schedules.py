@@ -1,8 +1,8 @@
-"""Agents whose actions are laid down beforehand: for RegTune-v0, and for any other environment with a bounded Box.
+"""Agents whose actions are fixed beforehand: for RegTune-v0, and for any other environment with a bounded Box.
 
-They count the steps of an episode in the `state` that `predict` returns and takes, as recurrent policies keep theirs:
-who calls `predict` without it gets the first action. That is the one for the first `step`; under RegTune-v0's
-`warmup="uniform"` a chunk has been trained by then, inside `reset`.
+The `state` that `predict` returns and takes counts the steps of an episode, as recurrent policies carry theirs. Without
+a state, `predict` returns the first action. It belongs to the first `step`; under RegTune-v0's `warmup="uniform"`,
+`reset` has trained a chunk by then.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import ArrayLike, NDArray
 
+from fer_gym.checks import check_count
 from fer_gym.errors import UsageError
-from fer_gym_agents.base import FixedAgent, batch_shape, told_length
+from fer_gym_agents.base import KeywordAgent, bounded_box, episode_length
 
 
-class Schedule(FixedAgent):
-    """Takes row t of `schedule`, an action in each, in step t of an episode, and its last row ever after.
+class Schedule(KeywordAgent):
+    """Takes row t of `schedule`, an action in each, in step t of an episode, and its last row from then on.
 
     Args:
         env: the environment.
@@ -34,25 +35,14 @@ class Schedule(FixedAgent):
         super().__init__(env, keywords)
         self.schedule = schedule
 
-    def predict(
+    def _act(
         self,
         observation: NDArray[np.float32],
-        state: NDArray[np.int64] | None = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
+        batch: tuple[int, ...],
+        state: NDArray[np.int64] | None,
+        episode_start: NDArray[np.bool_] | None,
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """The action of each episode's step, whatever is observed.
-
-        Args:
-            observation: one, or a batch of B.
-            state: int64, () or (B,): the steps taken in each episode, as returned by the call before; None for 0.
-            episode_start: bool, (1,) or (B,): where an episode begins, and the state is 0 whatever was given.
-            deterministic: without effect.
-
-        Returns:
-            Actions (h,) or (B, h), and the next state.
-        """
-        batch = batch_shape(self.env, observation)
+        """The action of each episode's step, (h,) or (B, h), and as the state the steps taken, int64 () or (B,)."""
         step = np.zeros(batch, dtype=np.int64) if state is None else state
         if episode_start is not None:
             step = np.where(np.reshape(episode_start, batch), 0, step)
@@ -74,7 +64,7 @@ class Static(Schedule):
     def __init__(
         self, env: gym.Env[Any, Any], seed: int | None = None, strength: float | Sequence[float] | None = None
     ) -> None:
-        box = bounded_box(env)
+        box = bounded_box(env, type(self).__name__)
         action = action_in("strength", box.low if strength is None else strength, box)
         super().__init__(env, {"strength": action.tolist()}, action[None])
 
@@ -102,10 +92,10 @@ class Linear(Schedule):
         end: float | Sequence[float] | None = None,
         chunks: int | None = None,
     ) -> None:
-        box = bounded_box(env)
+        box = bounded_box(env, type(self).__name__)
         first = action_in("start", box.low if start is None else start, box)
         last = action_in("end", box.high if end is None else end, box)
-        chunks = episode_length(env, chunks)
+        chunks = steps_of(env, chunks)
         share = self._share_of_the_way(np.linspace(0.0, 1.0, chunks)).reshape(-1, *[1] * first.ndim)
         keywords = {"start": first.tolist(), "end": last.tolist(), "chunks": chunks}
         super().__init__(env, keywords, ((1 - share) * first + share * last).astype(box.dtype))
@@ -153,8 +143,8 @@ class Replay(Schedule):
         schedule: ArrayLike | str | Path,
         chunks: int | None = None,
     ) -> None:
-        box = bounded_box(env)
-        chunks = episode_length(env, chunks)
+        box = bounded_box(env, type(self).__name__)
+        chunks = steps_of(env, chunks)
         rows = _recorded(schedule) if isinstance(schedule, str | Path) else schedule
         try:
             actions = np.array(rows, dtype=box.dtype)
@@ -170,7 +160,7 @@ class Replay(Schedule):
         super().__init__(env, {"schedule": actions.tolist(), "chunks": chunks}, actions)
 
 
-class RandomPerChunk(FixedAgent):
+class RandomPerChunk(KeywordAgent):
     """An action drawn anew in each step, uniformly from the box.
 
     Args:
@@ -183,31 +173,19 @@ class RandomPerChunk(FixedAgent):
 
     def __init__(self, env: gym.Env[Any, Any], seed: int | None = None) -> None:
         super().__init__(env, {"seed": seed})
-        self._box = bounded_box(env)
+        self._box = bounded_box(env, type(self).__name__)
         self._rng = np.random.default_rng(seed)
 
-    def predict(
+    def _act(
         self,
         observation: NDArray[np.float32],
-        state: None = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
+        batch: tuple[int, ...],
+        state: NDArray[np.int64] | None,
+        episode_start: NDArray[np.bool_] | None,
     ) -> tuple[NDArray[Any], None]:
         """One draw for each observation: (h,) or (B, h)."""
-        shape = (*batch_shape(self.env, observation), *self._box.shape)
+        shape = (*batch, *self._box.shape)
         return self._rng.uniform(self._box.low, self._box.high, shape).astype(self._box.dtype), None
-
-
-def bounded_box(env: gym.Env[Any, Any]) -> Box:
-    """The actions of `env`.
-
-    Raises:
-        ValueError: if they are no bounded Box of real numbers.
-    """
-    box = env.action_space
-    if not (isinstance(box, Box) and np.issubdtype(box.dtype, np.floating) and box.is_bounded()):
-        raise UsageError(f"env: its actions are {box}; a schedule needs a Box of real numbers with finite bounds")
-    return box
 
 
 def _bounds(box: Box) -> str:
@@ -232,18 +210,17 @@ def action_in(name: str, value: ArrayLike, box: Box) -> NDArray[Any]:
     return action
 
 
-def episode_length(env: gym.Env[Any, Any], chunks: int | None) -> int:
+def steps_of(env: gym.Env[Any, Any], chunks: int | None) -> int:
     """`chunks`, or the environment's.
 
     Raises:
         ValueError: if it is not at least 1, or not known.
     """
     if chunks is None:
-        chunks = told_length(env, "chunks")
+        chunks = episode_length(env, "chunks")
         if chunks is None:
-            raise UsageError("chunks: the environment does not tell its own; give the steps of an episode")
-    if isinstance(chunks, bool) or not isinstance(chunks, int | np.integer) or chunks < 1:
-        raise UsageError(f"chunks: {chunks!r} is not allowed; use a whole number of at least 1")
+            raise UsageError("chunks: the environment has no attribute `chunks`; give the steps of an episode")
+    check_count("chunks", chunks, least=1)
     return int(chunks)
 
 

@@ -1,8 +1,8 @@
-"""Searches for what is laid down beforehand: the best constant action, or the best schedule of many."""
+"""Searches for a fixed schedule: the best constant action, or the best of many schedules."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fer_gym.errors import UsageError
-from fer_gym_agents.tuning.schedules import Schedule, action_in, bounded_box, episode_length
+from fer_gym_agents.base import bounded_box
+from fer_gym_agents.tuning.schedules import Schedule, action_in, steps_of
 
 
-class Search(Schedule, ABC):
+class Search(Schedule):
     """Tries schedules on children and then repeats the one whose child scored best on the validation split.
 
     A subclass tries them in `_try_all`, notes each child with `_note`, and adds keywords of its own to `_keywords`.
@@ -41,18 +42,18 @@ class Search(Schedule, ABC):
         score: str = "macro_f1",
         schedule: ArrayLike | None = None,
     ) -> None:
-        self._box = bounded_box(env)
+        self._box = bounded_box(env, type(self).__name__)
         rows = self._box.low[None] if schedule is None else np.array(schedule, dtype=self._box.dtype)
         super().__init__(env, {"score": score}, rows)
         self.score = score
         self.scores: list[float] = []
         self.chunks_trained = 0
         self.runs_ended = 0
-        self._chunks = episode_length(env, None)
+        self._chunks = steps_of(env, None)
         self._rng = np.random.default_rng(seed)
 
     def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Self:
-        """Try what `total_timesteps` steps of training pay for, and settle for the best."""
+        """Try as many schedules as `total_timesteps` steps of training allow, and take the best."""
         tries, cost = total_timesteps // self._cost, self._cost
         if not tries:
             raise UsageError(f"total_timesteps: {total_timesteps} is less than one try, {cost} steps; give more")
@@ -71,7 +72,7 @@ class Search(Schedule, ABC):
         """Train so many tries' children, and note them."""
 
     def _note(self, schedule: NDArray[Any], score: float) -> None:
-        """What a child was trained under, (T, h), and how it scored."""
+        """Note a schedule, (T, h), and the score of the child that was trained under it."""
         if score > max(self.scores, default=-np.inf):
             self.schedule = schedule.copy()
         self.scores.append(score)
@@ -138,9 +139,9 @@ class BestStatic(Search):
 
 
 class BestRandomSchedule(Search):
-    """The best of schedules drawn at random, a strength for each chunk: what one finds without watching anything.
+    """The best of schedules drawn at random, a strength for each chunk: a search without observations.
 
-    Every child is another one, so a lucky child's schedule may win; it is held to account by fresh children later. Its
+    Each schedule trains another child, so the schedule of a lucky child may win; fresh children score it later. The
     keywords are those of `Search`.
     """
 

@@ -1,5 +1,6 @@
 """Stable-Baselines3's algorithms by name, in both environments: what they are paid, and how they rank."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,19 @@ import tiny_data
 import tiny_walks
 from stable_baselines3 import A2C
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
 from toy_walk import ToyWalk
 
 from fer_gym import agents
-from fer_gym_agents import ClockedPPO, WalkerPPO, ppo, recurrent_ppo
-from fer_gym_agents.sb3.credit_algorithms import minibatch
+from fer_gym.errors import UsageError
+from fer_gym_agents import CreditPPO, TimeBaselinePPO, ppo, recurrent_ppo
+from fer_gym_agents.sb3.credit_algorithms import batch_size_for
 
 TUNING = {"chunks": 4, "chunk_size": 2, "val_batches": 2, "batch_size": 4, "precision": "fp32"}
 
 
 class Paid(BaseCallback):
-    """Notes what a rollout holds."""
+    """Notes the rewards and the credits of each rollout."""
 
     def _on_training_start(self) -> None:
         self.rollouts: list[np.ndarray] = []
@@ -70,7 +73,7 @@ def test_keep_probabilities_are_those_that_it_acts_by(name: str, tmp_path: Path)
 def test_a_walker_learns() -> None:
     """Retaining pays where an observation begins above 0, and all is paid by credits."""
     env = ToyWalk(num_images=64)
-    agent = WalkerPPO("MlpPolicy", env, n_steps=64, batch_size=32, gamma=0.0, gae_lambda=0.0, seed=0, device="cpu")
+    agent = CreditPPO("MlpPolicy", env, n_steps=64, batch_size=32, gamma=0.0, gae_lambda=0.0, seed=0, device="cpu")
     agent.learn(64 * 40)
     observations = np.random.default_rng(0).uniform(-1, 1, size=(200, 4)).astype(np.float32)
     kept = agent.keep_probability(observations)
@@ -81,7 +84,7 @@ def test_a_walker_learns() -> None:
 def test_without_credits_it_is_the_algorithm_itself() -> None:
     """In RegTune-v0 nothing is a walker."""
     env = gym.make("RegTune-v0", dataset=tiny_data.splits(30), **TUNING)
-    for name, kind in {"ppo": ClockedPPO, "a2c": A2C}.items():
+    for name, kind in {"ppo": TimeBaselinePPO, "a2c": A2C}.items():
         assert type(agents.make(name, env, 0, {})) is kind
 
 
@@ -105,10 +108,71 @@ def test_dqn_learns_from_the_reward_at_the_end_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "batch"), [(6000, 125), (1000, 125), (64, 64), (97, 97), (254, 127), (127 * 131, 127)]
+    ("rollout", "batch"), [(6000, 128), (28_709, 128), (97, 97), (2, 2), (129, 127), (128 * 127 + 1, 126), (1, 1)]
 )
-def test_minibatches_divide_a_rollout(size: int, batch: int) -> None:
-    assert minibatch(size) == batch
+def test_the_batch_is_128_and_no_batch_is_a_single_step(rollout: int, batch: int) -> None:
+    assert batch_size_for(rollout) == batch
+    assert rollout % batch != 1 or rollout == 1
+
+
+@pytest.mark.parametrize("algorithm", [ppo, recurrent_ppo])
+def test_a_walk_whose_length_is_a_prime_number(algorithm: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        agent = algorithm(ToyWalk(131), seed=0)
+    assert agent.batch_size == 128
+    steps = []
+    step = agent.policy.optimizer.step
+    agent.policy.optimizer.step = lambda *args: (steps.append(1), step(*args))
+    agent.learn(131)
+    assert len(steps) == 2 * agent.n_epochs
+    assert all(weight.isfinite().all() for weight in agent.policy.parameters())
+
+
+def test_the_batch_counts_every_walker() -> None:
+    walkers = make_vec_env(lambda: ToyWalk(40), n_envs=8)
+    assert ppo(walkers).batch_size == 128
+    assert ppo(make_vec_env(lambda: ToyWalk(40), n_envs=2)).batch_size == 80
+
+
+class _StopAt(BaseCallback):
+    """Stops a training at a step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._step = step
+
+    def _on_step(self) -> bool:
+        return self.num_timesteps != self._step
+
+
+@pytest.mark.parametrize("name", ["reinforce", "ppo", "a2c", "recurrent_ppo"])
+@pytest.mark.parametrize("step", [7, 24])
+def test_after_a_stop_within_a_walk_whole_walks_are_learnt_from(name: str, step: int) -> None:
+    env = tiny_walks.walk()  # of 24 images
+    settings = {"pretrain_episodes": 0, "refresh_episodes": 0} if name == "reinforce" else {}
+    agent: Any = agents.make(name, env, 0, settings)
+    agent.learn(48, callback=_StopAt(step))
+    assert agent.num_timesteps == step
+    rollouts = Paid()
+    agent.learn(48, callback=rollouts, reset_num_timesteps=False)
+    assert len(rollouts.rollouts) == 2
+    for rollout, credits in zip(rollouts.rollouts, rollouts.credits, strict=True):
+        np.testing.assert_array_equal(rollout.ravel(), credits)
+
+
+TUNERS = {"best_random_schedule", "best_static", "bayes_static", "cosine", "curriculum", "greedy", "linear", "pbt"}
+TUNERS |= {"random_per_chunk", "replay", "sac", "static", "td3"}
+
+
+@pytest.mark.parametrize("name", sorted({*agents.names()} - {"ppo", "a2c", "recurrent_ppo"}))
+def test_an_environment_that_does_not_fit_is_one_line(name: str) -> None:
+    walk, box = tiny_walks.walk(), gym.make("fer_gym:RegTune-v0", **TUNING)
+    fits, does_not = (box, walk) if name in TUNERS else (walk, box)
+    settings: dict[str, Any] = {"schedule": [[0.1]] * 9} if name == "replay" else {}
+    agents.make(name, fits, 0, settings)
+    with pytest.raises(UsageError, match=r"^env: .+(needs|is no|is for) .+$"):
+        agents.make(name, does_not, 0, settings)
 
 
 def test_policy_kwargs_are_added_to_those_of_the_agent() -> None:

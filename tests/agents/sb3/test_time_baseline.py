@@ -10,7 +10,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from fer_gym_agents import BoxPolicy, Clocked, ClockedPPO, ppo, recurrent_ppo
+from fer_gym_agents import BoxPolicy, TimeBaseline, TimeBaselinePPO, ppo, recurrent_ppo
 
 
 class Child(gym.Env[np.ndarray, np.ndarray]):
@@ -39,7 +39,7 @@ class Child(gym.Env[np.ndarray, np.ndarray]):
         return loss.astype(np.float32), reward, self.time == self.chunks, False, {}
 
 
-class Kept(ClockedPPO):
+class Kept(TimeBaselinePPO):
     """Keeps what each rollout was learnt from."""
 
     def _setup_model(self) -> None:
@@ -66,7 +66,7 @@ def learnt_action(agent: PPO) -> float:
 @pytest.mark.parametrize("seed", range(3))
 def test_it_learns_what_a_critic_of_the_loss_unlearns(seed: int) -> None:
     chosen = {}
-    for algorithm in (PPO, ClockedPPO):
+    for algorithm in (PPO, TimeBaselinePPO):
         agent = algorithm(
             env=Child(),
             **settings(40, gae_lambda=0.5, gamma=0.995, learning_rate=3e-3, policy_kwargs={"log_std_init": -0.7}),
@@ -74,7 +74,7 @@ def test_it_learns_what_a_critic_of_the_loss_unlearns(seed: int) -> None:
         agent.set_random_seed(seed)
         agent.learn(40 * 40)
         chosen[algorithm] = learnt_action(agent)
-    assert chosen[ClockedPPO] > 0.8
+    assert chosen[TimeBaselinePPO] > 0.8
     assert chosen[PPO] < 0.5  # it began in the middle, and every step up pays
 
 
@@ -142,11 +142,11 @@ def test_rollouts_that_end_within_episodes_and_several_environments() -> None:
 @pytest.mark.parametrize("make", [ppo, recurrent_ppo])
 def test_the_reference_agents_have_it(make: Any, tmp_path: Any) -> None:
     agent = make(Child(), seed=0)
-    assert isinstance(agent, Clocked)
+    assert isinstance(agent, TimeBaseline)
     agent.learn(80)
     agent.save(tmp_path / "agent")
     loaded = type(agent).load(tmp_path / "agent", env=Child())
-    assert loaded._paid_and_counted.any()
-    assert np.array_equal(loaded._paid_and_counted, agent._paid_and_counted)
+    assert loaded._sums_and_counts.any()
+    assert np.array_equal(loaded._sums_and_counts, agent._sums_and_counts)
     loaded.learn(40, reset_num_timesteps=False)
     assert loaded.num_timesteps == 120

@@ -12,7 +12,7 @@ from tiny_walks import EASY, base_of, forbid_the_test_split, noisy_splits, walk
 from fer_gym.training import Trainer, TrainerSettings
 from fer_gym_agents import Cleanlab, Entropy, SelfConfidence
 from fer_gym_agents.selection.confidence import out_of_fold
-from fer_gym_agents.selection.counted import CountedTrainer
+from fer_gym_agents.selection.own_networks import CountedTrainer
 
 LABELS = np.array([0, 1, 2])
 PROBABILITIES = np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0], [0.1, 0.1, 0.8]])

@@ -81,7 +81,7 @@ def test_the_walker_acts_by_the_probabilities() -> None:
     nn.init.normal_(model.policy.network[-1].weight, std=3.0)
     observations = torch.randn(500, 4).numpy()
     torch.manual_seed(0)
-    actions = model.policy.walker()(observations)
+    actions = model.policy.sampler()(observations)
     torch.manual_seed(0)
     expected = torch.rand(500).numpy() < model.policy.keep_probability(observations)
     assert 0.1 < expected.mean() < 0.9
@@ -89,7 +89,7 @@ def test_the_walker_acts_by_the_probabilities() -> None:
     np.testing.assert_array_equal(actions, expected)
     # One at a time draws the same.
     torch.manual_seed(0)
-    walker = model.policy.walker()
+    walker = model.policy.sampler()
     assert [int(walker(row[None])[0]) for row in observations] == actions.tolist()
 
 

@@ -37,7 +37,7 @@ def test_the_bandit_sees_all_but_the_mean(observe_label: bool, tmp_path: Path) -
     assert seen[1] == pytest.approx(seen[0], rel=1e-5)
     assert (seen[2] != pytest.approx(seen[0], rel=1e-3)) == observe_label
     kept = changed.copy()
-    agent.policy.walker()(changed)
+    agent.policy.sampler()(changed)
     assert np.array_equal(changed, kept)  # whoever reads the observations next finds them whole
     agent.save(tmp_path / "agent")
     loaded = Reinforce.load(tmp_path / "agent", env=env)
@@ -48,7 +48,7 @@ def test_the_bandits_walk_is_drawn_from_its_policy() -> None:
     agent = bandit(walk(), seed=0)
     _scrambled(agent.policy)
     observations = np.random.default_rng(0).normal(size=(4000, 256)).astype(np.float32)
-    kept = agent.policy.walker()(observations).mean()
+    kept = agent.policy.sampler()(observations).mean()
     assert kept == pytest.approx(agent.policy.keep_probability(observations).mean(), abs=0.03)
 
 

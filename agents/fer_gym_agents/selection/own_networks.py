@@ -1,4 +1,4 @@
-"""What a baseline's own networks cost: they are part of its budget."""
+"""Networks that a baseline trains beside the environment's, and their cost: it is part of the baseline's budget."""
 
 from __future__ import annotations
 
