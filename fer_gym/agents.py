@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,9 +54,8 @@ def load(name: str, path: Path, env: gym.Env[Any, Any]) -> Agent:
     Raises:
         UsageError: if the class cannot be found, or the file is not there.
     """
-    module, _, attribute = name.partition(":")
     try:
-        kind = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
+        kind = imports.find(name)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"the agent's class {name!r} cannot be found ({error})") from error
     if not path.is_file():

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from fer_gym import files
-from fer_gym.benchmark.records import in_words
+from fer_gym.description import in_words
 from fer_gym.episodes import EpisodeLog
 from fer_gym.errors import UsageError
 

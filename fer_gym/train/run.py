@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 
 from fer_gym import agents
-from fer_gym.benchmark.records import description
+from fer_gym.description import description
 from fer_gym.envs import RegTuneEnv
 from fer_gym.envs.image_select.run import RunEnv
 from fer_gym.envs.reg_tune.vector import RegTuneVectorEnv

@@ -26,6 +26,11 @@ class Killed(KeepAll):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Buggy(KeepAll):
+    def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Any:
+        return [][total_timesteps]
+
+
 class WrongAction(KeepAll):
     def predict(self, *_: Any, **__: Any) -> Any:
         return "retain", None

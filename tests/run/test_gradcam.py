@@ -33,11 +33,10 @@ def test_the_map_is_bright_where_the_network_looks() -> None:
     split = Split(pixels, np.repeat([0, 1], 4))
     splits = Splits(split, split, split, ("dark", "bright"))
     trainer = Trainer(splits, TrainerSettings(LooksAtTheCorner, precision="fp32", device="cpu"))
-    dark, bright = gradcam.maps_of_classes(trainer)
-    assert (dark["image"], dark["predicted"]) == (0, "dark")
-    assert (bright["image"], bright["predicted"]) == (4, "bright")
-    seen = bright["map"]
-    assert seen.shape == (8, 8)
+    seen_of, maps = gradcam.maps_of_classes(trainer)
+    assert seen_of == {"images": [0, 4], "predicted": ["dark", "bright"]}
+    assert (maps.shape, maps.dtype) == ((2, 8, 8), np.float16)
+    seen = maps[1]
     assert seen.max() == 1.0
     # The gradient is 1 in the corner, so its mean is positive: the map is what the convolution copied, where positive.
     assert (seen[:2, :2] == 1.0).all()
@@ -48,7 +47,9 @@ def test_a_network_without_convolutions_looks_nowhere() -> None:
     def dense(channels: int, classes: int, image_size: int) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size**2, classes))
 
-    assert gradcam.maps_of_classes(Trainer(tiny_data.splits(9), TrainerSettings(dense, device="cpu"))) == []
+    looked_at, maps = gradcam.maps_of_classes(Trainer(tiny_data.splits(9), TrainerSettings(dense, device="cpu")))
+    assert looked_at == {"images": [], "predicted": []}
+    assert maps.size == 0
 
 
 @pytest.mark.parametrize("network", ["small", "rlps_cnn", "resnet34"])

@@ -1,6 +1,5 @@
 """A benchmark killed at random moments, and resumed each time: its records are those of one that was left alone."""
 
-import json
 import multiprocessing
 import random
 import signal
@@ -10,6 +9,7 @@ from typing import Any
 
 import torch
 
+from fer_gym.benchmark import records
 from fer_gym.benchmark.run import runner
 from fer_gym.benchmark.spec.suites import SUITES
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite
@@ -43,9 +43,12 @@ def _run(folder: Path) -> None:
 
 
 def _records(folder: Path) -> dict[str, Any]:
-    """Every record by its file's name, save the time it took."""
-    read = {path.name: json.loads(path.read_bytes()) for path in (folder / "records").glob("*.json")}
-    return {name: {**record, "seconds": None} for name, record in read.items()}
+    """Every record by its file's name, save the time it took and the commit, which somebody may make meanwhile."""
+    found = {path.name: records.read(path) for path in (folder / "records").glob("*.json")}
+    for record in found.values():
+        record["versions"]["commit"] = record["seconds"] = None
+        record["arrays"] = {name: values.tolist() for name, values in record["arrays"].items()}
+    return found
 
 
 def test_kill_minus_nine_ten_times(tmp_path: Path):

@@ -63,7 +63,7 @@ def test_they_take_part(outside: Path, workers: str) -> None:
     records = {path.name: json.loads(path.read_text()) for path in (out / "records").glob("*.json")}
     assert sorted(records) == ["faces__installed__0.json", "faces__random__0.json", "faces__script__0.json"]
     installed, script = records["faces__installed__0.json"], records["faces__script__0.json"]
-    assert installed["settings"]["agent_settings"] == {"penalty": "3.0"}
+    assert installed["settings"]["agent_settings"] == {"penalty": 3.0}
     assert installed["saved_agent"]["class"] == "outside_package:Outsider"
     for record in (installed, script):
         assert len(record["episodes"]) == 2

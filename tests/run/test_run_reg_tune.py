@@ -2,25 +2,34 @@ import json
 
 import numpy as np
 import pytest
+import small_records
 import tiny_data
 
-from fer_gym.benchmark.records import results
-from fer_gym.benchmark.records import store as records
+from fer_gym.benchmark import records
 from fer_gym.benchmark.report import page as report
 from fer_gym.benchmark.report import tables
-from fer_gym.benchmark.run import reg_tune as regularization
-from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask
+from fer_gym.benchmark.run import reg_tune
+from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, Trial
 
+OF_CHUNKS = ("train_losses", "val_losses", "schedule")
 SMALL = {"chunks": 4, "chunk_size": 3, "val_batches": 2, "batch_size": 4, "precision": "fp32"}
 TASK = RegTuneTask("tiny", (), {"dataset": tiny_data.splits(30), **SMALL}, episodes=4, children=2)
 
 
 def run(agent: str, env: dict | None = None, seed: int = 5, **settings) -> dict:
     rows: list = []
-    result = regularization.run(TASK, Arm(agent, agent, env=env or {}), seed, settings, None, rows.append)
-    assert rows == result["episodes"] + [
-        {k: v for k, v in row.items() if k not in ("test", "confusion", "looked_at")} for row in result["children"]
+    result = reg_tune.run(Trial(TASK, Arm(agent, agent, env=env or {}), seed), settings, None, rows.append)
+    without = [{key: each for key, each in row.items() if key not in OF_CHUNKS} for row in rows]
+    children = [
+        {key: each for key, each in child.items() if key not in ("test", "confusion", "looked_at")}
+        for child in result["children"]
     ]
+    assert without == result["episodes"] + children
+    learnt = len(result["episodes"])
+    for of, of_kind in (("episode", rows[:learnt]), ("child", rows[learnt:])):
+        for key in OF_CHUNKS if of_kind else ():
+            wanted = np.array([row[key] for row in of_kind])
+            assert result["arrays"][f"{of}_{key}"] == pytest.approx(wanted, rel=1e-3)
     return result
 
 
@@ -29,8 +38,7 @@ def test_a_fixed_agent_uses_no_budget():
     assert result["episodes"] == []
     assert result["scores"]["gradient_steps"] == {"learning": 0, "each child": 15}
     assert result["scores"]["mean_strength"] == pytest.approx(0.3)
-    for child in result["children"]:
-        assert np.array(child["schedule"]) == pytest.approx(np.full((4, 1), 0.3))
+    assert result["arrays"]["child_schedule"] == pytest.approx(np.full((2, 4, 1), 0.3))
     assert result["scores"]["test"]["accuracy"] == np.mean([child["test"]["accuracy"] for child in result["children"]])
 
 
@@ -68,7 +76,7 @@ def test_a_childs_confusion_matrix_gives_its_scores():
     assert "confusion" not in second
 
 
-def test_both_returns_are_told_whatever_was_paid():
+def test_both_returns_are_there_whatever_the_reward():
     paid = {reward: run("static", {"reward": reward})["children"][0] for reward in ("gap", "val_f1_change")}
     assert paid["gap"]["reward"] == pytest.approx(paid["gap"]["gap_return"])
     assert paid["val_f1_change"]["reward"] == pytest.approx(paid["val_f1_change"]["val_f1_change"])
@@ -84,18 +92,20 @@ def test_every_arm_of_a_seed_meets_the_same_children():
 
 
 def test_a_record_replays_to_the_same_child(tmp_path):
-    child = run("random_per_chunk")["children"][0]
-    (tmp_path / "child.json").write_text(json.dumps(child))
-    replayed = run("replay", schedule=str(tmp_path / "child.json"))["children"][0]
-    assert replayed == child
+    first = run("random_per_chunk")
+    schedule = first["arrays"]["child_schedule"][0].tolist()
+    (tmp_path / "child.json").write_text(json.dumps({"schedule": schedule}))
+    replayed = run("replay", schedule=str(tmp_path / "child.json"))
+    assert replayed["children"][0] == first["children"][0]
+    assert (replayed["arrays"]["child_schedule"][0] == first["arrays"]["child_schedule"][0]).all()
 
 
 def test_a_report_of_it(tmp_path):
     for agent in ("static", "random_per_chunk"):
         for seed in (0, 1):
-            about = {"suite": "tiny", "task": "tiny", "arm": agent, "seed": seed, "settings": {}, "versions": {}}
+            about = {**small_records.tuning(agent, seed, 0.0, 0.0, task="tiny"), "suite": "tiny"}
             records.write(records.path_of(tmp_path, "tiny", agent, seed), {**about, **run(agent, seed=seed)})
-    (task,) = results.read(tmp_path).tasks
+    (task,) = records.read_folder(tmp_path).tasks
     scores = tables.of_scores(task)[0]
     assert scores.columns[:2] == ("arm", "test macro F1")
     assert [row[0] for row in scores.rows] == ["random_per_chunk", "static"]

@@ -14,12 +14,11 @@ import tiny_data
 import torch
 from PIL import Image
 
-from fer_gym import DatasetError, agents
-from fer_gym.benchmark.records import results
-from fer_gym.benchmark.records import store as records
-from fer_gym.benchmark.run import image_select as selection
-from fer_gym.benchmark.run import launchers, runner
-from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite, make_env
+from fer_gym import DatasetError
+from fer_gym.benchmark import records
+from fer_gym.benchmark.run import image_select, launchers, provenance, runner
+from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite, Trial
+from fer_gym.errors import UsageError
 from fer_gym.training.generators import global_generators_restored
 from fer_gym_agents import Reinforce
 
@@ -27,6 +26,13 @@ ARMS = (Arm("keep all", "keep_all"), Arm("learner", "reinforce"), Arm("random", 
 SUITE = Suite("test", (SelectionTask("walk", ARMS, {"noise": "faces"}, episodes=1, retrain_epochs=1),), seeds=(0, 1))
 
 SIDE_BY_SIDE = functools.partial(launchers.side_by_side, workers=2)
+
+
+def _comparable(record: dict) -> dict:
+    """All that must not differ between two runs, arrays as lists."""
+    arrays = {name: values.tolist() for name, values in record["arrays"].items()}
+    versions = {**record["versions"], "commit": ""}  # somebody may commit meanwhile
+    return {**record, "seconds": 0, "machine": {}, "versions": versions, "arrays": arrays}
 
 
 def _scores(accuracy: float, keep_ratio: float) -> dict:
@@ -39,14 +45,16 @@ def trials(monkeypatch) -> list:
     """Trials that cost nothing: what was run, with which settings."""
     ran = []
 
-    def run(task, arm, seed, settings, root, note, keep):
+    def run(trial, settings, root, note, save_to):
+        arm, seed = trial.arm, trial.seed
         ran.append((arm.name, seed, settings))
         note({"reward": 1.0, "mean_reward": 0.1, "keep_ratio": 0.5, "validation": {"accuracy": 0.5}})
         keep_ratio = {"keep all": 1.0, "learner": 0.6 + seed / 10}.get(arm.name, settings.get("keep_ratio"))
         accuracy = {"keep all": 0.5, "learner": 0.6 + seed / 10, "random": 0.4}[arm.name]
-        return {"episodes": [], "selection": {}, "scores": _scores(accuracy, keep_ratio)}
+        about = {"data": "unknown", "machine": small_records.ABOUT["machine"]}
+        return {**about, "episodes": [], "scores": _scores(accuracy, keep_ratio), "arrays": {"retained": np.ones(3)}}
 
-    monkeypatch.setattr(selection, "run", run)
+    monkeypatch.setattr(image_select, "run", run)
     return ran
 
 
@@ -62,9 +70,10 @@ def test_every_trial_has_a_record(trials, tmp_path: Path):
 
 def test_only_a_data_set_in_files_is_given_the_root(tmp_path: Path):
     walk = replace(SUITE.tasks[0], env={"limit": 60})
-    assert make_env(walk, ARMS[0], 0, str(tmp_path)).unwrapped.splits.classes  # drawn, without a look at the folder
+    env = Trial(walk, ARMS[0], 0).make_env(str(tmp_path))
+    assert env.unwrapped.splits.classes  # drawn, without a look at the folder
     with pytest.raises(DatasetError, match=re.escape(str(tmp_path))):
-        make_env(replace(walk, env={"dataset": "folder"}), ARMS[0], 0, str(tmp_path))
+        Trial(replace(walk, env={"dataset": "folder"}), ARMS[0], 0).make_env(str(tmp_path))
 
 
 def test_resume_runs_only_what_is_missing(trials, tmp_path: Path):
@@ -73,7 +82,7 @@ def test_resume_runs_only_what_is_missing(trials, tmp_path: Path):
     trials.clear()
     again, _ = runner.run(SUITE, tmp_path, None, resume=True)
     assert trials == [("random", 1, {"keep_ratio": 0.7})]
-    assert [{**r, "seconds": 0} for r in again] == [{**r, "seconds": 0} for r in whole]
+    assert [_comparable(r) for r in again] == [_comparable(r) for r in whole]
 
 
 def test_a_stopped_run_keeps_what_was_finished(trials, tmp_path: Path, monkeypatch):
@@ -89,7 +98,9 @@ def test_a_stopped_run_keeps_what_was_finished(trials, tmp_path: Path, monkeypat
         runner.run(SUITE, tmp_path, None, resume=False)
     assert sorted(path.name for path in (tmp_path / "records").iterdir()) == [
         "walk__keep-all__0.json",
+        "walk__keep-all__0.npz",
         "walk__learner__0.json",
+        "walk__learner__0.npz",
     ]
 
 
@@ -101,13 +112,13 @@ def test_records_are_not_overwritten(trials, tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [('{"format": 99}', "format 1"), (None, "of suite 'other'")],
+    [('{"format": 1}', "format 2"), (None, "of suite 'other'")],
 )
 def test_foreign_records_are_named_and_kept(trials, tmp_path: Path, content, message):
     path = records.path_of(tmp_path, "walk", "keep all", 0)
     path.parent.mkdir()
     other = small_records.selection("keep all", 0, 0.5, suite="other", task="walk")
-    text = json.dumps({"format": records.FORMAT, **other}) if content is None else content
+    text = json.dumps({"format": 2, **other, "arrays": []}) if content is None else content
     path.write_text(text)
     with pytest.raises(ValueError, match=message) as caught:
         runner.run(SUITE, tmp_path, None, resume=True)
@@ -115,7 +126,7 @@ def test_foreign_records_are_named_and_kept(trials, tmp_path: Path, content, mes
     assert path.read_text() == text
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"format": 1, "suite": "test"}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 2, "suite": "test"}'])
 def test_a_file_that_is_no_record_costs_its_own_trial(trials, tmp_path: Path, content: str):
     path = records.path_of(tmp_path, "walk", "learner", 0)
     path.parent.mkdir()
@@ -139,7 +150,7 @@ def test_a_record_of_other_settings_is_not_mixed_in(trials, tmp_path: Path):
 def test_a_record_tells_what_else_was_to_run(trials, tmp_path: Path):
     runner.run(SUITE, tmp_path, None, resume=False)
     records.path_of(tmp_path, "walk", "random", 1).unlink()
-    (walk,) = results.read(tmp_path).tasks
+    (walk,) = records.read_folder(tmp_path).tasks
     assert list(walk.arms) == ["keep all", "learner", "random"]
     assert walk.missing == ["walk, random, seed 1"]
 
@@ -153,24 +164,40 @@ def test_another_suites_records_are_not_added_to(trials, tmp_path: Path):
 
 
 def test_a_trial_that_fails_costs_itself_and_its_followers(trials, tmp_path: Path, monkeypatch):
-    run = selection.run
+    run = image_select.run
 
-    def fail(task, arm, seed, settings, root, note, keep):
-        if (arm.name, seed) == ("learner", 0):
+    def fail(trial, *args):
+        if (trial.arm.name, trial.seed) == ("learner", 0):
             raise RuntimeError("a bug\nof the agent")
-        return run(task, arm, seed, settings, root, note, keep)
+        return run(trial, *args)
 
-    monkeypatch.setattr(selection, "run", fail)
+    monkeypatch.setattr(image_select, "run", fail)
     done, failed = runner.run(SUITE, tmp_path, None, resume=False)
     assert [(r["arm"], r["seed"]) for r in done] == [("keep all", 0), ("keep all", 1), ("learner", 1), ("random", 1)]
+    log = tmp_path / "records" / "walk__learner__0.log"
     assert failed == {
-        "walk, learner, seed 0": "RuntimeError: a bug",
+        "walk, learner, seed 0": f"RuntimeError: a bug (traceback: {log})",
         "walk, random, seed 0": "it needs the keep ratio of learner, which failed",
     }
-    monkeypatch.setattr(selection, "run", run)
+    assert 'raise RuntimeError("a bug\\nof the agent")' in log.read_text()
+    assert list(log.parent.glob("*.log")) == [log]
+    monkeypatch.setattr(image_select, "run", run)
     done, failed = runner.run(SUITE, tmp_path, None, resume=True)
     assert len(done) == 6
     assert failed == {}
+    assert not log.exists()
+
+
+@pytest.mark.parametrize("launch", [launchers.in_turn, SIDE_BY_SIDE], ids=["in turn", "side by side"])
+def test_only_a_bug_leaves_a_traceback(launch, tmp_path: Path):
+    arms = (Arm("bug", "hanging:Buggy"), Arm("mistake", "no_such_module:Agent"))
+    env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}
+    suite = Suite("test", (SelectionTask("walk", arms, env, 1, 1),), seeds=(0,))
+    _, failed = runner.run(suite, tmp_path, None, resume=False, launch=launch)
+    (log,) = (tmp_path / "records").glob("*.log")
+    assert failed["walk, bug, seed 0"] == f"IndexError: list index out of range (traceback: {log})"
+    assert "in learn\n    return [][total_timesteps]" in log.read_text()
+    assert failed["walk, mistake, seed 0"].startswith("agent: 'no_such_module:Agent' cannot be loaded (")
 
 
 def test_side_by_side_is_the_same(tmp_path: Path):
@@ -186,10 +213,7 @@ def test_side_by_side_is_the_same(tmp_path: Path):
     finally:
         torch.set_num_threads(threads)
     beside, failed = runner.run(suite, tmp_path / "beside", None, resume=False, launch=SIDE_BY_SIDE)
-    without = ("seconds", "machine")
-    assert [{k: v for k, v in r.items() if k not in without} for r in beside] == [
-        {k: v for k, v in r.items() if k not in without} for r in alone
-    ]
+    assert [_comparable(r) for r in beside] == [_comparable(r) for r in alone]
     assert failed == failed_alone
     assert [(r["arm"], r["seed"]) for r in beside] == [("one", 0), ("other", 0), ("one", 1), ("other", 1)]
     assert all("'no_such_module:Agent' cannot be loaded" in reason for reason in failed.values())
@@ -202,9 +226,12 @@ def test_an_agent_that_hangs_or_errs_costs_its_own_trial(launch, tmp_path: Path)
     hang, err = (Suite("test", (SelectionTask("walk", some, env, 1, 1),), seeds=(0,)) for some in (arms[:2], arms[2:]))
     done, failed = runner.run(hang, tmp_path, None, resume=False, launch=launch, minutes=0.02)
     assert done == []
-    assert failed == dict.fromkeys(
-        ("walk, Asleep, seed 0", "walk, Busy, seed 0"), "TimeoutError: it took longer than 0.02 minutes"
-    )
+    logs = {name: tmp_path / "records" / f"walk__{name}__0.log" for name in ("Asleep", "Busy")}
+    assert failed == {
+        f"walk, {name}, seed 0": f"TimeoutError: it took longer than 0.02 minutes (traceback: {log})"
+        for name, log in logs.items()
+    }
+    assert "in expire" in logs["Asleep"].read_text()
     done, failed = runner.run(err, tmp_path, None, resume=False, launch=launch)
     assert done == []
     assert "'retain'" in failed["walk, WrongAction, seed 0"]
@@ -255,10 +282,14 @@ def test_records_of_other_data_are_not_added_to(tmp_path: Path):
     assert [r["data"] for r in done] == [record["data"]] * 2  # no noise, so no seed decides it
 
 
-def test_records_of_another_version_are_not_added_to(trials, tmp_path: Path, monkeypatch):
+@pytest.mark.parametrize(
+    ("replaced", "ours", "what"),
+    [("version", lambda name: "99.0", "fer-gym"), ("VERSION", 99.0, "training code")],
+)
+def test_records_of_another_version_are_not_added_to(replaced, ours, what, trials, tmp_path: Path, monkeypatch):
     runner.run(SUITE, tmp_path, None, resume=False)
-    monkeypatch.setattr("fer_gym.benchmark.run.trial.version", lambda name: "99.0")
-    with pytest.raises(ValueError, match=r"a record of fer-gym \S+, not 99.0; use that version, or another --out"):
+    monkeypatch.setattr(provenance, replaced, ours)
+    with pytest.raises(UsageError, match=rf"a record of {what} \S+, not 99.0; use that version, or another --out"):
         runner.run(SUITE, tmp_path, None, resume=True)
 
 
@@ -275,11 +306,11 @@ def test_a_record_is_enough_to_have_the_agent_again(tmp_path: Path):
         path = records.path_of(tmp_path, record["task"], record["arm"], 3)
         if record["task"] == "walk":
             env = gym.make("ImageSelect-v0", **walk)
-            agent = agents.load(path, env)
+            agent = records.load_agent(path, env)
             assert isinstance(agent, Reinforce)
             continue
         env = gym.make("RegTune-v0", **run, data_seed=3)
-        agent = agents.load(path, env)
+        agent = records.load_agent(path, env)
         # The agent again, the same child again, the same draws: the same strengths.
         child = 1_000_000 + 3
         with global_generators_restored(child):
@@ -289,19 +320,19 @@ def test_a_record_is_enough_to_have_the_agent_again(tmp_path: Path):
                 action, state = agent.predict(observation, state=state)
                 observation, _, over, _, info = env.step(action)
                 schedule.append(list(info["hyperparameters"].values()))
-        assert schedule == record["children"][0]["schedule"]
+        assert schedule == record["arrays"]["child_schedule"][0].tolist()
         assert (len(np.unique(schedule)) == 1) == (record["arm"] == "best")
 
 
 def test_a_record_without_its_agent_says_so(trials, tmp_path: Path):
     runner.run(SUITE, tmp_path, None, resume=False)
     path = records.path_of(tmp_path, "walk", "learner", 0)
-    with pytest.raises(ValueError, match=r"learner__0\.json: it tells of no saved agent"):
-        agents.load(path, gym.Env())
+    with pytest.raises(ValueError, match=r"learner__0\.json: the record has no saved agent"):
+        records.load_agent(path, gym.Env())
     record = json.loads(path.read_text())
     path.write_text(json.dumps({**record, "saved_agent": {"class": "nowhere:Agent", "file": "x"}}))
-    with pytest.raises(ValueError, match="its agent's class 'nowhere:Agent' is not there"):
-        agents.load(path, gym.Env())
+    with pytest.raises(ValueError, match="the agent's class 'nowhere:Agent' cannot be found"):
+        records.load_agent(path, gym.Env())
 
 
 def test_ray_runs_the_same_trials(tmp_path: Path):
@@ -312,10 +343,7 @@ def test_ray_runs_the_same_trials(tmp_path: Path):
     suite = Suite("test", (SelectionTask("walk", (*arms, broken), env, 1, 1),), seeds=(0,))
     alone, failed_alone = runner.run(suite, tmp_path / "alone", None, resume=False, launch=SIDE_BY_SIDE)
     done, failed = runner.run(suite, tmp_path / "ray", None, resume=False, launch=launchers.on_ray)
-    without = ("seconds", "machine")
-    assert [{k: v for k, v in record.items() if k not in without} for record in done] == [
-        {k: v for k, v in record.items() if k not in without} for record in alone
-    ]
+    assert [_comparable(record) for record in done] == [_comparable(record) for record in alone]
     assert failed == failed_alone
 
 

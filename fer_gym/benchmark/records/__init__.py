@@ -3,7 +3,6 @@
 `fer_gym.benchmark.records.schema` says what a record holds.
 """
 
-from fer_gym.benchmark.records.description import description, in_words
 from fer_gym.benchmark.records.results import Results, TaskResults, read_folder, refuse_other_suites, value
 from fer_gym.benchmark.records.saved_agents import load_agent, path_of_agent
 from fer_gym.benchmark.records.schema import NotARecordError, OtherFormatError, Record
@@ -15,8 +14,6 @@ __all__ = [
     "Record",
     "Results",
     "TaskResults",
-    "description",
-    "in_words",
     "load_agent",
     "path_of",
     "path_of_agent",

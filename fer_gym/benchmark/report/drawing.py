@@ -14,8 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from fer_gym.benchmark.records import TaskResults
-
 # Okabe and Ito's colours, which the colour-blind can tell apart, without their yellow, which is faint on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 # The arms after the seventh have the same colours, with other lines and points.
@@ -73,19 +71,14 @@ class Picture:
     legend: tuple[tuple[str, Style], ...] = ()
 
 
-def styles(task: TaskResults) -> dict[str, Style]:
+def styles(arms: Iterable[str]) -> dict[str, Style]:
     """How each arm is drawn."""
     made = {}
-    for place, arm in enumerate(task.arms):
+    for place, arm in enumerate(arms):
         again, colour = divmod(place, len(COLOURS))
         again %= len(DASHES)
         made[arm] = Style(COLOURS[colour], DASHES[again], _MARKERS[again])
     return made
-
-
-def legend_of(task: TaskResults) -> tuple[tuple[str, Style], ...]:
-    """The arms that have a record, and how they are drawn."""
-    return tuple((arm, style) for arm, style in styles(task).items() if task.arms[arm])
 
 
 def panel(

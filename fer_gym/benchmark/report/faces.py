@@ -1,4 +1,4 @@
-"""The training images at either end of a selector's ranking."""
+"""Faces on the page: at either end of a selector's ranking, and under what a network looks at."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import matplotlib
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from fer_gym.benchmark.records import Record
+from fer_gym.benchmark.records import Record, TaskResults
 from fer_gym.data import Splits
 from fer_gym.data.splits import NOISE_NAMES
 from fer_gym.errors import UsageError
@@ -17,6 +19,7 @@ from fer_gym.pictures import to_picture
 
 _FACES = 14
 _LARGEST_SIDE = 96
+_OPACITY = 0.45
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Face:
 
 @dataclass(frozen=True)
 class Faces:
-    """The images at either end of a selector's ranking (Figs. 5 and 6 of RLPS)."""
+    """Groups of images: of a selector's ranking (Figs. 5 and 6 of RLPS), or of networks (Fig. 10 of Hong)."""
 
     title: str
     caption: str
@@ -86,6 +89,31 @@ def at_either_end(record: Record, name: str, scores: NDArray[np.float64], splits
     )
 
 
+def has_maps(record: Record) -> bool:
+    """Whether a record has Grad-CAM maps."""
+    return "grad_cam" in record["arrays"]
+
+
+def looked_at(task: TaskResults, splits: Splits, seed: int) -> Faces:
+    """The test images under what each arm's first child of a seed looks at.
+
+    Raises:
+        ValueError: if the records are of other images.
+    """
+    groups = []
+    for arm, by_seed in task.arms.items():
+        if seed in by_seed and has_maps(by_seed[seed]):
+            record = by_seed[seed]
+            seen = record["children"][0]["looked_at"]
+            each = zip(seen["images"], seen["predicted"], record["arrays"]["grad_cam"], strict=True)
+            groups.append((arm, tuple(_under_map(*seen_in, splits) for seen_in in each)))
+    caption = (
+        "The first test image of each class, red where Grad-CAM finds what speaks for the predicted class; that stands "
+        "first, the true one below it. The first child of each arm."
+    )
+    return Faces(f"where networks look, seed {seed}", caption, tuple(groups))
+
+
 def _predictions(record: Record, splits: Splits) -> Callable[[int], str]:
     """What the network predicts for an image; nothing where the record does not have it."""
     predicted, percent = (record["arrays"].get(name) for name in ("predicted", "predicted_percent"))
@@ -101,3 +129,20 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _under_map(index: int, predicted: str, heat: NDArray[np.float16], splits: Splits) -> Face:
+    if index >= len(splits.test):
+        raise UsageError(f"the record has test image {index}, the data {len(splits.test):,}")
+    pixels = splits.test.pixels[index]
+    buffer = io.BytesIO()
+    _overlaid(pixels, heat.astype(np.float32)).save(buffer, format="PNG", optimize=True)
+    return Face(buffer.getvalue(), predicted, splits.classes[splits.test.labels[index]], "")
+
+
+def _overlaid(pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> Image.Image:
+    """An image (C, H, W) under a map (h, w) from 0 to 1."""
+    face = to_picture(pixels).convert("RGB").resize((_LARGEST_SIDE, _LARGEST_SIDE), Image.Resampling.BILINEAR)
+    spread = Image.fromarray(heat).resize((_LARGEST_SIDE, _LARGEST_SIDE), Image.Resampling.BILINEAR)
+    coloured = matplotlib.colormaps["jet"](np.clip(np.array(spread), 0, 1))[..., :3]
+    return Image.blend(face, Image.fromarray((255 * coloured).astype(np.uint8)), _OPACITY)

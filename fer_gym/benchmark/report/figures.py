@@ -18,7 +18,6 @@ from fer_gym.benchmark.report.drawing import (
     Style,
     draw_lines,
     filled,
-    legend_of,
     mean_of,
     panel,
     styles,
@@ -31,7 +30,7 @@ _DECISIONS = (("retained", Style(COLOURS[0], "", "o")), ("removed", Style(COLOUR
 
 def intervals(task: TaskResults) -> Picture:
     """The interquartile mean of each arm with its interval, and each seed's score."""
-    style = styles(task)
+    style = styles(task.arms)
     arms = list(task.arms)
     panels = []
     for key in (MAIN_SCORE, "accuracy"):
@@ -43,14 +42,14 @@ def intervals(task: TaskResults) -> Picture:
             for arm, values in drawn.items():
                 place = arms.index(arm)
                 axis.plot(values, [place + 0.22] * len(values), "|", color=style[arm].colour, alpha=0.7, markersize=6)
-                interval = interquartile_mean([values])
+                interval = interquartile_mean(values)
                 if interval.bounded:
                     axis.plot([interval.low, interval.high], [place, place], color=style[arm].colour, linewidth=2)
                 axis.plot(interval.estimate, place, style[arm].marker, color=style[arm].colour, markersize=6)
             axis.set_yticks(range(len(arms)), arms)
             axis.set_ylim(len(arms) - 0.4, -0.6)
 
-        words = ", ".join(f"{arm} {interquartile_mean([values])}" for arm, values in drawn.items())
+        words = ", ".join(f"{arm} {interquartile_mean(values)}" for arm, values in drawn.items())
         size = (4.4, 0.9 + 0.3 * len(arms))
         panels.append(panel(draw, f"test {TEST_SCORES[key]}", words, "", "", size))
     caption = "Point: interquartile mean; bar: 95 % bootstrap interval; ticks below it: the seeds."
@@ -95,7 +94,7 @@ def return_against_score(task: TaskResults) -> Picture | None:
             best: str = best,
         ) -> None:
             for arm, pairs in points.items():
-                look = styles(task)[arm]
+                look = styles(task.arms)[arm]
                 axis.plot(pairs[:, 0], pairs[:, 1], look.marker, color=look.colour, alpha=0.35, markersize=4)
                 axis.plot(*means[arm], look.marker, color=look.colour, markersize=9, markeredgecolor="black")
             axis.margins(0.08, 0.2)
@@ -109,7 +108,7 @@ def return_against_score(task: TaskResults) -> Picture | None:
     if not panels:
         return None
     caption = "Large points: an arm's mean; small ones: its seeds. A reward that can be trusted rises to the right. "
-    return Picture(f"Return against {score_name}", caption + " ".join(sentences), tuple(panels), legend_of(task))
+    return Picture(f"Return against {score_name}", caption + " ".join(sentences), tuple(panels), _legend_of(task))
 
 
 def learning_curves(task: TaskResults) -> Picture | None:
@@ -166,7 +165,7 @@ def _learning_panel(
 
     def draw(axis: Axes) -> None:
         for arm, (rows, places) in arrays.items():
-            draw_lines(axis, rows, styles(task)[arm], places=places)
+            draw_lines(axis, rows, styles(task.arms)[arm], places=places)
         if name == "keep ratio":
             axis.set_ylim(0, 1.02)
 
@@ -181,7 +180,7 @@ def _learning_picture(task: TaskResults, title: str, caption: str, panels: list[
     if not there:
         return None
     learners = [arm for arm, by_seed in task.arms.items() if any(record["episodes"] for record in by_seed.values())]
-    return Picture(title, caption, there, tuple((arm, styles(task)[arm]) for arm in learners))
+    return Picture(title, caption, there, tuple((arm, styles(task.arms)[arm]) for arm in learners))
 
 
 def image_rewards(task: TaskResults) -> Picture | None:
@@ -233,7 +232,7 @@ def removal_curves(task: TaskResults) -> Picture | None:
 
     def draw(axis: Axes) -> None:
         for arm, points in lines.items():
-            look = styles(task)[arm]
+            look = styles(task.arms)[arm]
             dashes = tuple(float(length) for length in look.dash.split())
             shares, scores = zip(*sorted((share, np.mean(scores)) for share, scores in points.items()), strict=True)
             axis.plot(shares, scores, look.marker, color=look.colour, linestyle=(0, dashes) if dashes else "solid")
@@ -248,7 +247,7 @@ def removal_curves(task: TaskResults) -> Picture | None:
         "A network trained from scratch without the images that the arm ranks lowest; means over the seeds. Equal "
     )
     caption += "ranks are drawn, so an arm that ranks nothing removes at random."
-    return Picture("Removal curves", caption, (drawn,), tuple((arm, styles(task)[arm]) for arm in lines))
+    return Picture("Removal curves", caption, (drawn,), tuple((arm, styles(task.arms)[arm]) for arm in lines))
 
 
 def schedules(task: TaskResults) -> Picture | None:
@@ -353,6 +352,11 @@ def _point_out(axis: Axes, point: NDArray[np.float64], text: str, *, above: bool
         fontweight="bold",
         arrowprops={"arrowstyle": "-", "linewidth": 0.8, "shrinkB": 4},
     )
+
+
+def _legend_of(task: TaskResults) -> tuple[tuple[str, Style], ...]:
+    """The arms that have a record, and how they are drawn."""
+    return tuple((arm, style) for arm, style in styles(task.arms).items() if task.arms[arm])
 
 
 def _highest(*rows: NDArray[np.float64]) -> float:

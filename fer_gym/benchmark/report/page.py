@@ -15,7 +15,7 @@ import jinja2
 from fer_gym import data
 from fer_gym.benchmark import records
 from fer_gym.benchmark.records import Record, Results, TaskResults, value
-from fer_gym.benchmark.report import confusion, faces, figures, gradcam, paper, tables
+from fer_gym.benchmark.report import confusion, faces, figures, paper, tables
 from fer_gym.benchmark.report.drawing import Picture
 from fer_gym.benchmark.report.faces import Faces
 from fer_gym.benchmark.report.tables import Table
@@ -184,10 +184,10 @@ def _ranked_faces(task: TaskResults, root: str | None, unshown: list[str]) -> tu
 
 def _networks_faces(task: TaskResults, root: str | None, unshown: list[str]) -> tuple[Faces, ...]:
     """Where the networks of the first seed look."""
-    record = next((record for record in task if gradcam.is_in(record)), None)
+    record = next((record for record in task if faces.has_maps(record)), None)
     if record is None:
         return ()
-    shown = functools.partial(gradcam.faces, task, seed=record["seed"])
+    shown = functools.partial(faces.looked_at, task, seed=record["seed"])
     made = _of_data(record, root, f"{task.name}, where networks look", shown, unshown)
     return () if made is None else (made,)
 

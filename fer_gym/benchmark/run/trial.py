@@ -15,6 +15,7 @@ from fer_gym.benchmark.records import Record
 from fer_gym.benchmark.run import image_select, provenance, reg_tune
 from fer_gym.benchmark.spec.tasks import SelectionTask, Suite, Trial
 from fer_gym.data import Splits
+from fer_gym.description import description
 from fer_gym.errors import UsageError
 
 #: Records by the keys of their trials.
@@ -42,7 +43,7 @@ def described(trial: Trial, settings: dict[str, Any]) -> dict[str, Any]:
     """
     task = trial.task
     budget = {f.name: getattr(task, f.name) for f in dataclasses.fields(task) if f.name not in ("name", "arms", "env")}
-    described: dict[str, Any] = records.description(
+    described: dict[str, Any] = description(
         {"env": {**task.env, **trial.arm.env}, "agent": trial.arm.agent, "agent_settings": settings, **budget}
     )
     return described
