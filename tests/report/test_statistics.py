@@ -1,3 +1,4 @@
+import itertools
 import time
 
 import numpy as np
@@ -7,6 +8,7 @@ from scipy import stats
 from fer_gym.benchmark.report.statistics import (
     interquartile_mean,
     interquartile_mean_difference,
+    mean_difference,
     mean_interval,
     probability_of_improvement,
     rank_correlation,
@@ -33,32 +35,58 @@ def test_interval_agrees_with_scipy():
 
 def test_one_value_has_no_interval():
     assert str(mean_interval([0.25])) == "0.250"
-    assert str(interquartile_mean([[0.25]])) == "0.250"
-    assert str(interquartile_mean_difference([[0.25]], [[0.25004]])) == "0.000"  # and no negative zero
-    assert str(probability_of_improvement([[0.25]], [[0.2]])) == "1.000"
+    assert str(interquartile_mean([0.25])) == "0.250"
+    assert str(interquartile_mean_difference([0.25], [0.25004])) == "0.000"  # and no negative zero
+    assert str(mean_difference([[0.25], [0.5, 0.6]], [[0.2], [0.4, 0.5]])) == "0.075"
 
 
 def test_interquartile_mean_by_hand():
-    assert interquartile_mean([[9, 1, 2, 4]]).estimate == 3  # 1 and 9 are cut
-    assert interquartile_mean([[100, 1, 2, 3, -50]]).estimate == 2  # a quarter of five is one
-    assert interquartile_mean([[1, 2, 6]]).estimate == 3  # a quarter of three is none
-    assert interquartile_mean([[9, 1], [2, 4]]).estimate == 3  # tasks in one pool
+    assert interquartile_mean([9, 1, 2, 4]).estimate == 3  # 1 and 9 are cut
+    assert interquartile_mean([100, 1, 2, 3, -50]).estimate == 2  # a quarter of five is one
+    assert interquartile_mean([1, 2, 6]).estimate == 3  # a quarter of three is none
 
 
 def test_a_bootstrap_by_hand():
     # Of two seeds a resample is 0 0, 0 1, 1 0 or 1 1: a quarter of the means at 0, half at .5, a quarter at 1.
-    assert bounds(interquartile_mean([[0, 1]])) == (0.5, 0, 1)
-    assert str(interquartile_mean([[0, 1]])) == "0.500 [0.000, 1.000]"
-    # Strata: seeds are drawn within their task, so two tasks that do not vary leave no interval.
-    assert bounds(interquartile_mean([[0, 0], [1, 1]])) == (0.5, 0.5, 0.5)
+    assert bounds(interquartile_mean([0, 1])) == (0.5, 0, 1)
+    assert str(interquartile_mean([0, 1])) == "0.500 [0.000, 1.000]"
 
 
 def test_differences_stay_paired():
     # Far apart from seed to seed, always .1 apart from each other: a bootstrap of each by itself would see nothing.
     theirs = np.array([0.1, 0.9, 0.3, 0.7, 0.5])
-    assert bounds(interquartile_mean_difference([theirs + 0.1], [theirs])) == pytest.approx((0.1, 0.1, 0.1))
+    assert bounds(interquartile_mean_difference(theirs + 0.1, theirs)) == pytest.approx((0.1, 0.1, 0.1))
     with pytest.raises(ValueError, match="same seeds"):
-        interquartile_mean_difference([[1, 2]], [[1, 2, 3]])
+        interquartile_mean_difference([1, 2], [1, 2, 3])
+
+
+def test_a_gain_in_the_hardest_of_four_tasks_shows():
+    # All scores of that task lie in the lowest quarter of a pool: its interquartile mean would not see the gain.
+    theirs = [
+        np.array([level - 0.02, level, level + 0.02, level + 0.01, level - 0.01]) for level in (0.1, 0.5, 0.6, 0.9)
+    ]
+    ours = [theirs[0] + 0.1, *theirs[1:]]
+    assert bounds(mean_difference(ours, theirs)) == pytest.approx((0.025, 0.025, 0.025))
+
+
+def test_a_mean_over_tasks_by_hand():
+    # Differences 0 1 in one task and 2 2 2 in the other: (1/2 + 2) / 2. The first resamples to 0, 1/2 or 1.
+    assert bounds(mean_difference([[1, 3], [5, 6, 7]], [[1, 2], [3, 4, 5]])) == (1.25, 1, 1.5)
+    # Every task counts the same: 1 from one seed, 0 from four.
+    assert mean_difference([[2], [1, 1, 1, 1]], [[1], [1, 1, 1, 1]]).estimate == 0.5
+    with pytest.raises(ValueError, match="same seeds"):
+        mean_difference([[1, 2], [1]], [[1, 2], [1, 2]])
+
+
+def test_a_stratified_bootstrap_agrees_with_its_variance():
+    # Of many seeds the percentiles of a mean are those of a normal: ± 1.96 sqrt(Σ s_t² / n_t) / T.
+    rng = np.random.default_rng(6)
+    ours, theirs = [rng.normal(0.6, 0.1, 60), rng.normal(0.3, 0.2, 40)], [rng.normal(0.5, 0.1, 60), np.zeros(40)]
+    differences = [x - y for x, y in zip(ours, theirs, strict=True)]
+    half = 1.96 * np.sqrt(sum(each.var() / len(each) for each in differences)) / 2
+    found = mean_difference(ours, theirs)
+    assert found.estimate == pytest.approx(np.mean([each.mean() for each in differences]))
+    assert found.high - found.low == pytest.approx(2 * half, rel=0.03)
 
 
 def test_the_bootstrap_agrees_with_scipy():
@@ -75,45 +103,68 @@ def test_the_bootstrap_agrees_with_scipy():
         result = stats.bootstrap(samples, statistic, paired=len(samples) > 1, method="percentile", rng=2)
         return result.confidence_interval.low, result.confidence_interval.high
 
-    one, two = interquartile_mean([ours]), interquartile_mean_difference([ours], [theirs])
+    one, two = interquartile_mean(ours), interquartile_mean_difference(ours, theirs)
     assert (one.low, one.high) == pytest.approx(reference(ours, statistic=trimmed), abs=0.005)
     assert (two.low, two.high) == pytest.approx(reference(ours, theirs, statistic=difference), abs=0.005)
 
 
 def test_probability_of_improvement_by_hand():
-    ours, theirs = [[1, 2, 3]], [[3, 1, 2]]
-    # Of nine pairs ours is above in 2>1, 3>1, 3>2 and equal in three: (3 + 1.5) / 9. Seed by seed: 1<3, 2>1, 3>2.
-    assert probability_of_improvement(ours, theirs).estimate == pytest.approx(0.5)
-    assert probability_of_improvement(ours, theirs, paired=True).estimate == pytest.approx(2 / 3)
-    assert bounds(probability_of_improvement([[2, 3]], [[0, 1]])) == (1, 1, 1)
-    # The mean over the tasks: 1 in the first, a tie in the second, each with as many seeds as it has.
+    # Seed by seed: 1 < 3, 2 > 1, 3 > 2, and a tie counts half.
+    assert probability_of_improvement([[1, 2, 3]], [[3, 1, 2]]).estimate == pytest.approx(2 / 3)
+    assert probability_of_improvement([[1, 2, 3, 4]], [[3, 1, 2, 4]]).estimate == pytest.approx(2.5 / 4)
+    # The mean over the tasks: 1 in the first, a tie in the second.
     assert probability_of_improvement([[2, 3], [1]], [[0, 1], [1]]).estimate == 0.75
 
 
-def test_probability_of_improvement_agrees_with_mann_and_whitney():
-    rng = np.random.default_rng(3)
-    ours, theirs = rng.integers(0, 6, 10), rng.integers(0, 6, 10)  # with ties
-    found = probability_of_improvement([ours], [theirs])
-    assert found.estimate == pytest.approx(stats.mannwhitneyu(ours, theirs).statistic / 100)
+@pytest.mark.parametrize(("wins", "seeds"), [(0, 1), (0, 5), (3, 5), (5, 5), (7, 10)])
+def test_probability_of_improvement_has_an_exact_interval(wins, seeds):
+    found = probability_of_improvement([[1] * wins + [-1] * (seeds - wins)], [[0] * seeds])
+    reference = stats.binomtest(wins, seeds).proportion_ci(0.95, method="exact")
+    assert bounds(found) == pytest.approx((wins / seeds, reference.low, reference.high))
 
-    def statistic(x, y, axis):
-        wins = np.sign(x[..., :, None] - y[..., None, :])
-        return (wins + 1).mean(axis=(-1, -2)) / 2
 
-    result = stats.bootstrap((ours, theirs), statistic, paired=True, method="percentile", axis=-1, rng=4)
-    assert (found.low, found.high) == pytest.approx(
-        (result.confidence_interval.low, result.confidence_interval.high), abs=0.015
-    )
+def test_wins_in_tasks_with_as_many_seeds_are_counted_together():
+    found = probability_of_improvement([[1, 1, 1, -1, -1], [1, 1, 1, 1, -1]], [[0] * 5] * 2)
+    reference = stats.binomtest(7, 10).proportion_ci(0.95, method="exact")
+    assert bounds(found) == pytest.approx((0.7, reference.low, reference.high))
+
+
+def test_five_wins_of_five_are_not_certain():
+    # The smallest p that wins all five with a probability of .025: p⁵ = .025.
+    found = probability_of_improvement([[2, 3, 4, 5, 6]], [[1, 2, 3, 4, 5]])
+    assert bounds(found) == pytest.approx((1, 0.025 ** (1 / 5), 1))
+    assert str(found) == "1.000 [0.478, 1.000]"
+
+
+@pytest.mark.parametrize("seeds", [(3,), (5,), (10,), (2, 4), (5, 5)])
+def test_the_interval_covers_whatever_the_ties_and_the_tasks(seeds):
+    # Every outcome of a few seeds: t ties of n and w wins.
+    outcomes = [[(w, t) for w in range(n + 1) for t in range(n + 1 - w)] for n in seeds]
+    intervals = []
+    for outcome in itertools.product(*outcomes):
+        ours = [[1] * w + [0] * t + [-1] * (n - w - t) for n, (w, t) in zip(seeds, outcome, strict=True)]
+        intervals.append(probability_of_improvement(ours, [[0] * n for n in seeds]))
+    low, high = np.array([interval.low for interval in intervals]), np.array([interval.high for interval in intervals])
+    for truth in itertools.product(np.linspace(0.05, 0.95, 7), repeat=len(seeds)):
+        for share in (0.0, 0.5, 0.99):  # of the ties that this probability allows
+            chances = np.ones(1)
+            for n, each, of in zip(seeds, truth, outcomes, strict=True):
+                ties = share * 2 * min(each, 1 - each)
+                win = each - ties / 2
+                pmf = stats.multinomial.pmf([(w, t, n - w - t) for w, t in of], n, (win, ties, 1 - win - ties))
+                chances = np.multiply.outer(chances, pmf).ravel()
+            mean = np.mean(truth)
+            assert chances[(low <= mean) & (mean <= high)].sum() >= 0.95
 
 
 def test_the_same_scores_give_the_same_interval_fast():
     scores = np.random.default_rng(5).normal(size=(12, 10))
-    interquartile_mean([scores[0]])  # imports and draws
+    interquartile_mean(scores[0])  # imports and draws
     start = time.process_time()
-    first = [interquartile_mean([arm]) for arm in scores]
+    first = [interquartile_mean(arm) for arm in scores]
     improvements = [probability_of_improvement([arm], [scores[0]]) for arm in scores]
     assert time.process_time() - start < 1
-    assert first == [interquartile_mean([arm]) for arm in scores]
+    assert first == [interquartile_mean(arm) for arm in scores]
     assert improvements[0].estimate == 0.5
 
 

@@ -39,11 +39,10 @@ def test_differences_by_hand(walk: TaskResults):
     # Learner less keep all: .2 .1 .1 -.1, mean .075, sd .12583, half 3.18245 * .12583 / 2 = .20022.
     assert cell(means, "learner", "test macro F1") == "0.075 ± 0.200"
     assert cell(improvement, "learner", "difference").startswith("0.100 [")
-    # Both .7 beat .5 .6 and tie with .7; both .8 beat .5 .6 .7: (2 * 2.5 + 2 * 3) / 16. Seed by seed 3 of 4.
-    assert cell(improvement, "learner", "P(improvement)").startswith("0.688 [")
-    assert cell(improvement, "learner", "P(improvement), same seed").startswith("0.750 [")
-    # Random against keep all, seed by seed: a tie, a tie, lost, lost.
-    assert cell(improvement, "random", "P(improvement), same seed").startswith("0.250 [")
+    # Learner beats keep all under three seeds of four: scipy.stats.binomtest(3, 4).proportion_ci().
+    assert cell(improvement, "learner", "P(improvement)") == "0.750 [0.194, 0.994]"
+    # Random under the same seed as keep all: a tie, a tie, lost, lost.
+    assert cell(improvement, "random", "P(improvement)").startswith("0.250 [")
     assert cell(improvement, "random", "pairs") == "4"
 
 
@@ -77,11 +76,11 @@ def test_over_tasks_by_hand(tmp_path: Path):
     found = records.read_folder(small_records.write(tmp_path, *small_records.runs("first"), *second))
     ((name, table),) = tables.over_tasks(found)
     assert name == "RegTune-v0"
-    # Ppo, first by name, is beaten by every run of vanilla in the first task and ties in the second.
+    # Ppo, first by name, is beaten by every run of vanilla in the first task and ties in the second: 3 of 4.
     assert table.title == "Improvement on ppo over 2 tasks: test macro F1"
-    assert cell(table, "vanilla", "P(improvement)") == "0.750 [0.750, 0.750]"
-    # Of .42 .43 .3 .3 the middle two are .42 and .3, of .22 .23 .3 .3 they are .23 and .3.
-    assert cell(table, "vanilla", "difference").startswith("0.095 [")
+    assert cell(table, "vanilla", "P(improvement)") == "0.750 [0.194, 0.994]"
+    # .2 under either seed of the first task, nothing in the second.
+    assert cell(table, "vanilla", "difference") == "0.100 [0.100, 0.100]"
     assert cell(table, "vanilla", "pairs") == "4"
 
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from fer_gym.benchmark.records import Record, Results, TaskResults, value
+from fer_gym.benchmark.records import Record, Results, TaskResults, in_words, value
 from fer_gym.benchmark.report.statistics import (
     Interval,
     interquartile_mean,
     interquartile_mean_difference,
+    mean_difference,
     mean_interval,
     probability_of_improvement,
 )
-from fer_gym.description import in_words
 
 Cell = str | int | float | Interval
 NOTHING = "—"
@@ -110,7 +110,7 @@ def of_scores(task: TaskResults) -> list[Table]:
         "Scores: interquartile means",
         f"{what}; interquartile mean over the seeds, 95 % bootstrap interval in brackets"
         + (" (under ten seeds it covers too little)." if len(task.seeds) < 10 else "."),
-        lambda values: interquartile_mean([values]),
+        interquartile_mean,
     )
     if len(task.seeds) < 2:
         return [iqm]
@@ -118,7 +118,7 @@ def of_scores(task: TaskResults) -> list[Table]:
 
 
 def of_differences(task: TaskResults) -> list[Table]:
-    """Every arm held against the first, seed by seed; nothing under two seeds or two arms."""
+    """Every arm compared with the first, seed by seed; no table under two seeds or two arms."""
     others = [arm for arm in task.arms if arm != task.first]
     if len(task.seeds) < 2 or not others:
         return []
@@ -136,7 +136,7 @@ def of_differences(task: TaskResults) -> list[Table]:
 
 
 def over_tasks(results: Results) -> list[tuple[str, Table]]:
-    """The arms that several tasks on one environment share, all their seeds in one pool; the environment with each."""
+    """For each environment, the arms that all its tasks share, compared with the first of them."""
     made = []
     for name in dict.fromkeys(task.environment for task in results.tasks):
         tasks = [task for task in results.tasks if task.environment == name]
@@ -253,32 +253,29 @@ def _cell(
     return statistic(values) if values else NOTHING
 
 
-def _improvement(tasks: list[TaskResults], arms: list[str], reference: str, title: str) -> Table:
+def _improvement(tasks: list[TaskResults], arms: list[str], baseline: str, title: str) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for arm in arms:
-        pairs = [task.paired_scores(arm, reference, "test", MAIN_SCORE) for task in tasks]
-        pairs = [pair for pair in pairs if pair[0]]
-        if not pairs:
-            rows.append((arm, *[NOTHING] * 4))
+        pairs = [task.paired_scores(arm, baseline, "test", MAIN_SCORE) for task in tasks]
+        if not all(ours for ours, _ in pairs):
+            rows.append((arm, *[NOTHING] * 3))
             continue
         ours, theirs = zip(*pairs, strict=True)
-        rows.append(
-            (
-                arm,
-                interquartile_mean_difference(ours, theirs),
-                probability_of_improvement(ours, theirs),
-                probability_of_improvement(ours, theirs, paired=True),
-                sum(map(len, ours)),
-            )
+        difference = (
+            mean_difference(ours, theirs) if len(tasks) > 1 else interquartile_mean_difference(ours[0], theirs[0])
         )
-    return Table(
-        title,
-        "The difference of the interquartile means; the probability that a run of the arm beats one of "
-        f"{reference} (ties count half) under any two seeds, and under the same seed. In brackets 95 % bootstrap "
-        "intervals: seeds are resampled within each task, jointly for both arms.",
-        ("arm", "difference", "P(improvement)", "P(improvement), same seed", "pairs"),
-        tuple(rows),
+        rows.append((arm, difference, probability_of_improvement(ours, theirs), sum(map(len, ours))))
+    if len(tasks) > 1:
+        difference_is = "The mean over the tasks of the mean difference under the same seed"
+        resampled = "within each task"
+    else:
+        difference_is, resampled = "The difference of the interquartile means", "jointly for both arms"
+    note = (
+        f"{difference_is}, with a 95 % bootstrap interval: seeds are resampled {resampled}. P(improvement) is the "
+        f"probability that a run of the arm beats the run of {baseline} under the same seed, ties counting half, with "
+        "Clopper and Pearson's exact 95 % interval."
     )
+    return Table(title, note, ("arm", "difference", "P(improvement)", "pairs"), tuple(rows))
 
 
 def _names(task: TaskResults, *keys: str) -> list[str]:
