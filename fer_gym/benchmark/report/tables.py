@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_gym.benchmark.records import Record, Results, TaskResults, in_words, value
+from fer_gym.benchmark.records import Record, Results, TaskResults, value
 from fer_gym.benchmark.report.statistics import (
     Interval,
     interquartile_mean,
@@ -19,6 +19,7 @@ from fer_gym.benchmark.report.statistics import (
     mean_interval,
     probability_of_improvement,
 )
+from fer_gym.description import in_words
 
 Cell = str | int | float | Interval
 NOTHING = "—"
