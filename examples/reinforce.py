@@ -10,7 +10,7 @@ env = gym.make(
     pretrain_epochs=20,
     noise="faces",
     baseline="marginal",
-    retain_cost=0.12,
+    retain_cost=0.11,
     credit="signed",
 )
 agent = Reinforce(env, pretrain_episodes=5, seed=0)

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -85,13 +85,12 @@ class KeywordAgent(Predictor):
         return cls(env, **json.loads(Path(path).read_text()))
 
 
-def check_retains(env: gym.Env[Any, Any] | VecEnv | None, agent: str) -> None:
+def check_retains(space: Space[Any], agent: str) -> None:
     """Raise unless the actions are those of ImageSelect-v0.
 
     Raises:
         UsageError: if they are not `Discrete(2)`.
     """
-    space = None if env is None else env.action_space
     if not isinstance(space, Discrete) or (space.n, space.start) != (2, 0):
         raise UsageError(f"env: its actions are {space}; {agent} needs Discrete(2), as ImageSelect-v0 has")
 

@@ -51,7 +51,7 @@ def dqn(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: An
         seed: of the agent and of its environment's first reset.
         settings: any keyword of `stable_baselines3.DQN`, in place of the defaults here.
     """
-    check_retains(env, "DQN")
+    check_retains(env.action_space, "DQN")
     defaults = {
         "policy": "MlpPolicy",
         "buffer_size": _MEMORY,

@@ -29,7 +29,7 @@ class RandomKeep(KeywordAgent):
 
     def __init__(self, env: gym.Env[Any, Any], keep_ratio: float = 0.5, seed: int | None = None) -> None:
         check_number("keep_ratio", keep_ratio, "[0, 1]")
-        check_retains(env, type(self).__name__)
+        check_retains(env.action_space, type(self).__name__)
         super().__init__(env, {"keep_ratio": keep_ratio, "seed": seed})
         self.keep_ratio = keep_ratio
         self._rng = np.random.default_rng(seed)

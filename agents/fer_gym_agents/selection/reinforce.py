@@ -214,7 +214,7 @@ class Reinforce(OnPolicyAlgorithm):
         if gradient not in ("natural", "vanilla"):
             raise UsageError(f"gradient: {gradient!r} is unknown; use 'natural' or 'vanilla'")
         if not isinstance(env, str | None):
-            check_retains(env, "Reinforce")  # Stable-Baselines3 would raise an AssertionError
+            check_retains(env.action_space, "Reinforce")  # Stable-Baselines3 would raise an AssertionError
         self.credit = credit
         self.gradient = gradient
         self.pretrain_episodes = pretrain_episodes
@@ -246,7 +246,7 @@ class Reinforce(OnPolicyAlgorithm):
         )
 
     def _setup_model(self) -> None:
-        check_retains(self.env, "Reinforce")
+        check_retains(self.action_space, "Reinforce")
         length = None if self.env is None else episode_length(self.env, "num_images")
         if length is not None:
             if self._n_steps_given not in (None, length):
