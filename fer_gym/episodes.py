@@ -116,7 +116,7 @@ def _row(
     info = infos[-1]
     selects = "retained" in info
     if selects:
-        gradient_steps = base.epochs_per_episode * -(-int(info["retained"].sum()) // base.settings.batch_size)
+        gradient_steps = base.run.epochs_per_episode * -(-int(info["retained"].sum()) // base.settings.batch_size)
     else:
         gradient_steps = base.chunk_size * len(infos)
     return {

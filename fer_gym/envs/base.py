@@ -57,11 +57,6 @@ class NetworkEnv(ABC):
             gymnasium.error.ResetNeeded: before the first reset, and after one that was interrupted.
         """
 
-    @property
-    @abstractmethod
-    def has_begun(self) -> bool:
-        """Whether there is a network, and so a state."""
-
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """The whole state, which `copy.deepcopy` copies.
@@ -100,7 +95,10 @@ class NetworkEnv(ABC):
         return self.trainer.confusion(split)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.state_dict() if self.has_begun else None
+        try:
+            state = self.state_dict()
+        except ResetNeeded:
+            state = None
         return {"keywords": self._keywords, "spec": self.spec, "state": state}
 
     def __setstate__(self, pickled: dict[str, Any]) -> None:
@@ -120,8 +118,6 @@ class ScalarEnv(NetworkEnv, gym.Env[ObsType, ActType]):
         if self.render_mode is None:
             gym.logger.warn("render() does nothing without a render_mode: gym.make(..., render_mode='rgb_array')")
             return None
-        if not self.has_begun:
-            raise ResetNeeded("there is nothing to draw: call reset()")
         frame = self._draw()
         if self.render_mode == "human":
             assert self._picture is not None
@@ -131,7 +127,11 @@ class ScalarEnv(NetworkEnv, gym.Env[ObsType, ActType]):
 
     @abstractmethod
     def _draw(self) -> NDArray[np.uint8]:
-        """The state as a picture by `_picture`."""
+        """The state as a picture by `_picture`.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
 
     def close(self) -> None:
         """Close the window of `render_mode="human"`."""

@@ -18,7 +18,7 @@ from fer_gym.errors import UsageError
 from fer_gym.training.generators import global_generators_restored
 from fer_gym_agents.base import Predictor
 from fer_gym_agents.selection.reinforce import SelectorPolicy
-from fer_gym_agents.selection.selection_env import feature_width, image_select
+from fer_gym_agents.selection.selection_env import image_select
 
 
 class Agreement(Predictor):
@@ -76,7 +76,7 @@ class Agreement(Predictor):
             "batch_size": batch_size,
             "hidden": list(hidden),
         }
-        self._width = feature_width(self.base)
+        self._width = self.base.run.width
         weights, batches = np.random.SeedSequence(seed).generate_state(2, np.uint32)
         self._generator = torch.Generator().manual_seed(int(batches))
         with global_generators_restored(int(weights)):

@@ -34,9 +34,3 @@ def true_noise(base: ImageSelectEnv, reader: str) -> NDArray[np.int8]:
     if noise is None:
         raise UsageError(f"{reader} needs the truth about the noise, which this data set does not know; set noise=")
     return noise
-
-
-def feature_width(base: ImageSelectEnv) -> int:
-    """D, the width of the feature that an observation begins with."""
-    label = len(base.splits.classes) if base.observe_label else 0
-    return (base.observation_space.shape[0] - label) // 2

@@ -13,7 +13,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor
 
 from fer_gym_agents.selection.reinforce import Reinforce, SelectorPolicy
-from fer_gym_agents.selection.selection_env import feature_width, image_select
+from fer_gym_agents.selection.selection_env import image_select
 
 
 class FeaturePolicy(SelectorPolicy):
@@ -74,7 +74,7 @@ def bandit(env: gym.Env[Any, Any], seed: int | None = None, **settings: Any) -> 
     """
     policy_kwargs = {
         **(settings.pop("policy_kwargs", None) or {}),
-        "feature_width": feature_width(image_select(env, "bandit")),
+        "feature_width": image_select(env, "bandit").run.width,
     }
     return Reinforce(env, policy=FeaturePolicy, seed=seed, policy_kwargs=policy_kwargs, **settings)
 

@@ -168,8 +168,8 @@ def _cost(
     without = [images - round(share * images) for share in task.removal]
     # By part: the images that each epoch trains on, and what has been evaluated.
     epochs = {
-        "pretraining": [images] * base.pretrain_epochs,
-        "episodes": retained * base.epochs_per_episode,
+        "pretraining": [images] * base.run.pretrain_epochs,
+        "episodes": retained * base.run.epochs_per_episode,
         "own networks": [],
         "final network": [kept] * task.retrain_epochs,
         **({"removal curve": without * task.retrain_epochs} if without else {}),
@@ -179,7 +179,7 @@ def _cost(
         "gradient_steps": {part: sum(-(-count // size) for count in each) for part, each in epochs.items()},
         "images_evaluated": {
             "pretraining": images + held_out,
-            "episodes": (images + held_out) * (sum(map(bool, retained)) if base.epochs_per_episode else 0),
+            "episodes": (images + held_out) * (sum(map(bool, retained)) if base.run.epochs_per_episode else 0),
             "own networks": 0,
             "final network": len(base.splits.test),
             **({"removal curve": len(without) * len(base.splits.test)} if without else {}),

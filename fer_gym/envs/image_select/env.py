@@ -172,6 +172,11 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
         }
         return walk.last_observation(), outcome.reward, True, False, info
 
+    def _begun_walk(self) -> Walk:
+        if self._walk is None:
+            raise ResetNeeded("there is no episode: call reset()")
+        return self._walk
+
     # -- what others may ask -------------------------------------------------------------------------------------
 
     @property
@@ -181,17 +186,12 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
         Raises:
             gymnasium.error.ResetNeeded: before the first reset and after an episode's end.
         """
-        walk = self._walk
-        if walk is None or walk.position >= walk.length:
+        walk = self._begun_walk()
+        if walk.position >= walk.length:
             raise ResetNeeded("there is no current image: call reset()")
         return int(walk.order[walk.position])
 
     # -- the state -----------------------------------------------------------------------------------------------
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether there is an episode, and so a state."""
-        return self._walk is not None and self.run.trainer is not None
 
     def state_dict(self) -> dict[str, Any]:
         """The whole state: network, optimiser, generators and walk. `copy.deepcopy` copies it.
@@ -199,10 +199,8 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
-        run = self.run.state_dict()
-        if self._walk is None:
-            raise ResetNeeded("there is no episode: call reset()")
-        return {**run, "generator": self.np_random.bit_generator.state, **self._walk.state_dict()}
+        walk = self._begun_walk()
+        return {**self.run.state_dict(), "generator": self.np_random.bit_generator.state, **walk.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
@@ -220,7 +218,7 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
 
     def _draw(self) -> NDArray[np.uint8]:
         """The current image, those retained and removed so far, and the keep ratio."""
-        assert self._walk is not None
+        walk = self._begun_walk()
         if self._picture is None:
             self._picture = WalkPicture(self.splits)
-        return self._picture.draw(self._walk.order, self._walk.retained, self._walk.position)
+        return self._picture.draw(walk.order, walk.retained, walk.position)

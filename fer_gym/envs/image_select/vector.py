@@ -115,15 +115,18 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
         Returns:
             Observations (K, ...), rewards (K,) float64, terminations and truncations (K,) bool, and the info.
         """
-        walk = self._walk
-        if walk is None:
-            raise ResetNeeded("there is no episode: call reset()")
+        walk = self._begun_walk()
         if walk.position >= walk.length:
             return self._step_after_the_end()
         if walk.decide(actions):
             return self._finish(walk)
         nobody = np.zeros(self.num_envs, np.bool_)
         return walk.observations[walk.position], np.zeros(self.num_envs), nobody, nobody.copy(), {}
+
+    def _begun_walk(self) -> ShardedWalk:
+        if self._walk is None:
+            raise ResetNeeded("there is no episode: call reset()")
+        return self._walk
 
     def _step_after_the_end(self) -> _Step:
         self.run.begun()
@@ -200,21 +203,14 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
 
     # -- the state -----------------------------------------------------------------------------------------------
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether there is an episode, and so a state."""
-        return self._walk is not None and self.run.trainer is not None
-
     def state_dict(self) -> dict[str, Any]:
         """The whole state: network, optimiser, generators and walks. `copy.deepcopy` copies it.
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
-        run = self.run.state_dict()
-        if self._walk is None:
-            raise ResetNeeded("there is no episode: call reset()")
-        return {**run, "generator": self.np_random.bit_generator.state, **self._walk.state_dict()}
+        walk = self._begun_walk()
+        return {**self.run.state_dict(), "generator": self.np_random.bit_generator.state, **walk.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
@@ -235,9 +231,7 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
         """Each walker's state as a picture, uint8, (H, W, 3), with `render_mode="rgb_array"`."""
         if self.render_mode is None:
             return None
-        walk = self._walk
-        if walk is None:
-            raise ResetNeeded("there is nothing to draw: call reset()")
+        walk = self._begun_walk()
         if self._picture is None:
             self._picture = WalkPicture(self.splits)
         frames = []

@@ -180,11 +180,6 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
             raise ResetNeeded("there is no state before the first reset: call reset()")
         return self._trainer
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether there is a child, and so a state."""
-        return self._trainer is not None
-
     # -- the run -------------------------------------------------------------------------------------------------
 
     def reset(
@@ -346,6 +341,8 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
 
     def _draw(self) -> NDArray[np.uint8]:
         """The losses, the F1 and the strengths of every chunk so far."""
+        if self._trainer is None:
+            raise ResetNeeded("there is no state before the first reset: call reset()")
         if self._picture is None:
             bounds = list(zip(self.strengths.low.tolist(), self.strengths.high.tolist(), strict=True))
             warmup = self.warmup is not None
