@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fer_gym import data
 from fer_gym.errors import UsageError
 
 if TYPE_CHECKING:  # with PyTorch and Matplotlib, which the other commands do not need
@@ -49,6 +50,7 @@ def benchmark(
     chosen = suites.SUITES[suite] if suite in SUITES else toml.read(Path(suite))
     if seeds is not None:
         chosen = dataclasses.replace(chosen, seeds=_seeds(seeds))
+    root = root or _default_root(chosen)
     if root is None:
         chosen, left_out = chosen.without_files()
         for task in left_out:
@@ -76,9 +78,8 @@ def reproduce(
     if table not in TABLES:
         raise UsageError(f"table: {table!r} is unknown; use one of {', '.join(TABLES)}")
     suite = papers.TABLES[table].suite(scale)
-    _run(
-        suite, out or Path("results") / suite.name, root, resume, _launch(launcher, workers, gpus), minutes, page.PAPER
-    )
+    launch = _launch(launcher, workers, gpus)
+    _run(suite, out or Path("results") / suite.name, root or _default_root(suite), resume, launch, minutes, page.PAPER)
 
 
 def report(
@@ -91,6 +92,14 @@ def report(
     made = page.make(folder, None if root is None else str(root))
     print(f"suite {made.suite}: {made.facts['trials']} trials, {len(made.tables)} tables")
     _write(made, folder)
+
+
+def _default_root(suite: Suite) -> Path | None:
+    """The root of the suite's data set, if it is in files and FER_GYM_DATA says where."""
+    from fer_gym.benchmark.spec.tasks import needs_files
+
+    names = {task.env["dataset"] for task in suite.tasks if needs_files(task)}
+    return data.default_root(names.pop()) if len(names) == 1 else None
 
 
 def _launch(launcher: str, workers: int, gpus: float) -> Launcher:
@@ -127,14 +136,14 @@ def _run(
     from fer_gym.benchmark.report import page
     from fer_gym.benchmark.run import runner
 
-    data = None if root is None else str(root)
+    place = None if root is None else str(root)
     try:
-        done, failed = runner.run(suite, out, data, resume=resume, launch=launch, minutes=minutes)
+        done, failed = runner.run(suite, out, place, resume=resume, launch=launch, minutes=minutes)
     except KeyboardInterrupt:
         print(f"\nfer-gym: stopped; the finished trials are in {out}, go on with --resume", file=sys.stderr)
         raise typer.Exit(130) from None
     if done:
-        made = page.make(out, data)
+        made = page.make(out, place)
         _print(made, chapter)
         _write(made, out)
     for trial, reason in failed.items():

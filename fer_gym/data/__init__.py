@@ -1,20 +1,21 @@
-"""Data sets: `load` gives three splits of uint8 images, cut to size and made noisy as asked."""
+"""Data sets: `load` gives three splits of uint8 images, limited in number and made noisy as asked."""
 
 from __future__ import annotations
 
-import operator
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym.checks import check_choice, check_count
 from fer_gym.data import fer2013, folder, synthetic
 from fer_gym.data import noise as noises
 from fer_gym.data.splits import Split, Splits
 from fer_gym.errors import DatasetError, UsageError
 
-__all__ = ["DATASETS", "DatasetError", "Split", "Splits", "load"]
+__all__ = ["DATASETS", "DatasetError", "Split", "Splits", "default_root", "load"]
 
 #: What each data set is.
 DATASETS = {
@@ -27,6 +28,9 @@ _OPTIONS = {
     "fer2013": ("ferplus", "row_order"),
     "folder": (),
 }
+# The environment variable that names a folder, and the data sets that are looked for there.
+_DATA = "FER_GYM_DATA"
+_IN_DATA = ("fer2013",)
 # The streams that data_seed is divided into: one choice must not move another.
 _CARVE, _LIMIT, _NOISE = range(3)
 
@@ -43,12 +47,14 @@ def load(
 
     Args:
         name: one of `DATASETS`; or a `Splits`, to which `limit` and `noise` are applied.
-        root: the file or folder that holds it; "synthetic" and a `Splits` have none.
+        root: the file or folder that holds it. None looks for "fer2013" in the folder that the environment variable
+            FER_GYM_DATA names, as `fer2013`, `fer2013.zip` or `fer2013.csv`. "synthetic" and a `Splits` take no root.
         limit: at most so many training images, each class in proportion and with at least one. A smaller
-            limit's images are among a larger one's. None takes all. Validation and test images are never cut.
+            limit's images are among a larger one's. None takes all. Validation and test images are never left out.
         noise: corrupts the training images: None, "faces", ("faces", (full, half, none)), ("symmetric",
             rate), ("pair", rate) or "ferplus" (see `fer_gym.data.noise`).
-        data_seed: decides which images are carved for validation and test, kept by the limit and made noisy.
+        data_seed: decides which images are taken for validation and test, which are within the limit, and which are
+            made noisy.
         **options: "fer2013" takes, with noise="ferplus", `ferplus` (FER+'s fer2013new.csv) and `row_order`
             (the table from pictures to rows, for the folder and the zip), looked for beside the data
             otherwise; "synthetic" takes `train`, `val` and `test` (numbers of images) and `seed`.
@@ -58,11 +64,11 @@ def load(
 
     Raises:
         DatasetError: if the data is missing or broken; the message names the file and the row.
-        ValueError: if a keyword's value is not allowed; the message names it.
+        UsageError: if a keyword's value is not allowed; the message names it.
     """
-    data_seed = _whole("data_seed", data_seed, 0)
+    check_count("data_seed", data_seed, least=0)
     if limit is not None:
-        limit = _whole("limit", limit, 1)
+        check_count("limit", limit, least=1)
     doubts = noises.check(noise) == ("ferplus", ())
     splits = _load_whole(name, root, data_seed, doubts, options)
     train = splits.train
@@ -82,47 +88,69 @@ def _load_whole(
     options: dict[str, Any],
 ) -> Splits:
     """The data set before limit and noise, once every keyword has been checked."""
-    if not isinstance(name, (str, Splits)) or (isinstance(name, str) and name not in DATASETS):
-        raise DatasetError(f"unknown data set {name!r}; allowed: {', '.join(DATASETS)}, or a Splits of your own")
-    allowed = _OPTIONS[name] if isinstance(name, str) else ()
-    called = repr(name) if isinstance(name, str) else "a Splits"
+    if not isinstance(name, Splits):
+        check_choice("dataset", name, DATASETS, or_else="a Splits of your own")
+    allowed = () if isinstance(name, Splits) else _OPTIONS[name]
+    called = "a Splits" if isinstance(name, Splits) else repr(name)
     for option in options:
         if option not in allowed:
-            raise UsageError(f"{called} has no option {option!r}; allowed: {', '.join(allowed) or 'none'}")
-    if root is not None and name not in ("fer2013", "folder"):
-        raise UsageError(f"root={str(root)!r}: {called} takes no root; leave it out")
-    if not (root is None or isinstance(root, (str, os.PathLike))):
-        raise UsageError(f"root={root!r}: allowed: the path of a file or folder")
+            raise UsageError(f"option of {called}: {option!r} is unknown; use {', '.join(allowed) or 'none'}")
+    if not (root is None or isinstance(root, str | os.PathLike)):
+        raise UsageError(f"root: {root!r} is not allowed; use the path of a file or folder")
+    if root is not None and (isinstance(name, Splits) or name == "synthetic"):
+        raise UsageError(f"root: {str(root)!r} is not allowed for {called}, which has no files; use None")
     if isinstance(name, Splits):
         return name
     if doubts and name != "fer2013":
-        raise UsageError(f'noise="ferplus" needs FER+ votes, which only the data set "fer2013" has, not {called}')
+        raise UsageError(f"noise: 'ferplus' is not allowed for {called}; use it for 'fer2013', which FER+ has votes on")
     if name == "synthetic":
-        return synthetic.load(**{key: _whole(key, value, 0 if key == "seed" else 1) for key, value in options.items()})
+        return synthetic.load(**options)
+    if options and not doubts:
+        raise UsageError(f"{', '.join(options)}: only for noise='ferplus'; use that noise, or leave it out")
+    root = default_root(name) if root is None else root
+    if root is None:
+        raise _no_root(name)
     if name == "fer2013":
-        if options and not doubts:
-            raise UsageError(
-                f'{", ".join(options)}: only read with noise="ferplus"; leave it out or ask for that noise'
-            )
         return fer2013.load(root, doubts, options.get("ferplus"), options.get("row_order"))
     return folder.load(root, np.random.default_rng([data_seed, _CARVE]))
 
 
-def _whole(keyword: str, value: Any, least: int) -> int:
-    """`value` as an int, if it is a whole number (a bool is none) and at least `least`."""
-    try:
-        number = -1 if isinstance(value, (bool, np.bool_)) else operator.index(value)
-    except TypeError:
-        number = -1
-    if number < least:
-        raise UsageError(f"{keyword}={value!r}: allowed: whole numbers from {least}")
-    return number
+def default_root(name: str) -> Path | None:
+    """Where the folder that the environment variable FER_GYM_DATA names has a data set: NAME, NAME.zip or NAME.csv.
+
+    Args:
+        name: one of `DATASETS`.
+
+    Returns:
+        The path; None if the variable is not set, the folder has none, or the data set has no place of its own there.
+    """
+    place = os.environ.get(_DATA)
+    if not place or name not in _IN_DATA:
+        return None
+    paths = (Path(place).expanduser() / each for each in _file_names(name))
+    return next((path for path in paths if path.exists()), None)
+
+
+def _file_names(name: str) -> tuple[str, ...]:
+    return name, f"{name}.zip", f"{name}.csv"
+
+
+def _no_root(name: str) -> DatasetError:
+    """What to say of a data set in files that was given no root."""
+    if name not in _IN_DATA:
+        return DatasetError(f"root: None is not allowed for {name!r}; use {folder.FORMS}")
+    names = "{}, {} or {}".format(*_file_names(name))
+    if place := os.environ.get(_DATA):
+        return DatasetError(f"{place}: this folder, which {_DATA} names, has no {names}; put it there or give root=")
+    return DatasetError(
+        f"root: None is not allowed for {name!r}; use {fer2013.FORMS}, or let {_DATA} name a folder that holds {names}"
+    )
 
 
 def _limited(split: Split, limit: int, classes: int, rng: np.random.Generator) -> Split:
     """At most `limit` images: the first of a stratified order, so that smaller sets nest in larger ones."""
     if limit < classes:
-        raise UsageError(f"limit={limit}: allowed: at least {classes}, one image for each class, or None for all")
+        raise UsageError(f"limit: {limit} is not allowed; use at least {classes}, one image for each class, or None")
     if limit >= len(split):
         return split
     place = np.empty(len(split))

@@ -46,7 +46,7 @@ _MAX_RATIO = 100
 
 
 def load(
-    root: str | os.PathLike[str] | None,
+    root: str | os.PathLike[str],
     doubts: bool = False,
     ferplus_file: str | os.PathLike[str] | None = None,
     row_order: str | os.PathLike[str] | None = None,
@@ -120,10 +120,8 @@ def _train_votes(
     return train_votes
 
 
-def _find(root: str | os.PathLike[str] | None) -> Path:
+def _find(root: str | os.PathLike[str]) -> Path:
     """The CSV, the zip, or the folder with the class folders that `root` means."""
-    if root is None:
-        raise DatasetError(f'data set "fer2013" needs root=: {FORMS}')
     path = Path(root).expanduser()
     if path.is_dir():
         for name in ("fer2013.csv", "icml_face_data.csv"):

@@ -27,7 +27,7 @@ _SPLITS = ("train", "val", "test")
 CARVED = 0.1
 
 
-def load(root: str | os.PathLike[str] | None, rng: np.random.Generator) -> Splits:
+def load(root: str | os.PathLike[str], rng: np.random.Generator) -> Splits:
     """Load a folder of pictures, from the cache after the first time.
 
     Files that are hidden or do not end in .png, .jpg or .jpeg are left alone.
@@ -43,8 +43,6 @@ def load(root: str | os.PathLike[str] | None, rng: np.random.Generator) -> Split
         DatasetError: if the folder is missing or laid out otherwise, a picture is broken or of another size
             or mode than the first, or a split has no picture of a class.
     """
-    if root is None:
-        raise DatasetError(f'data set "folder" needs root=: {FORMS}')
     path = Path(root).expanduser()
     if not path.is_dir():
         raise DatasetError(f"{path}: no such folder; give root= {FORMS}")

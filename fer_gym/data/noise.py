@@ -37,7 +37,7 @@ def check(noise: Any) -> Noise | None:
     """The noise asked for in one form: (kind, its numbers), or None.
 
     Raises:
-        ValueError: if it is none of those allowed.
+        UsageError: if it is none of those allowed.
     """
     if noise is None:
         return None
@@ -46,30 +46,34 @@ def check(noise: Any) -> Noise | None:
         fractions = FACES if numbers is None else _numbers(noise, numbers)
         if len(fractions) != 3 or not math.isclose(sum(fractions), 1.0, abs_tol=1e-6):
             raise UsageError(
-                f"noise={noise!r}: expected three fractions (full, half, none) that sum to 1, found "
-                f"{len(fractions)} that sum to {sum(fractions):g}; the paper's are {FACES}"
+                f"noise: {noise!r} is not allowed, since its fractions sum to {sum(fractions):g}; use three fractions "
+                f"(full, half, none) that sum to 1, such as the paper's {FACES}"
             )
         return kind, fractions
     if kind in ("symmetric", "pair") and numbers is not None:
         rate = _numbers(noise, numbers)
         if len(rate) != 1:
-            raise UsageError(f"noise={noise!r}: {kind} takes one rate; allowed: {ALLOWED}")
+            raise _not_allowed(noise)
         return kind, rate
     if kind == "ferplus" and numbers in (None, ()):
         return kind, ()
-    raise UsageError(f"noise={noise!r}: allowed: {ALLOWED}")
+    raise _not_allowed(noise)
+
+
+def _not_allowed(noise: Any) -> UsageError:
+    return UsageError(f"noise: {noise!r} is not allowed; use {ALLOWED}")
 
 
 def _pair(noise: Any) -> tuple[Any, Any]:
     if not isinstance(noise, Sequence) or len(noise) != 2:
-        raise UsageError(f"noise={noise!r}: allowed: {ALLOWED}")
+        raise _not_allowed(noise)
     return noise[0], noise[1]
 
 
 def _numbers(noise: Any, numbers: Any) -> tuple[float, ...]:
     values = tuple(numbers) if isinstance(numbers, Sequence) and not isinstance(numbers, str) else (numbers,)
     if not all(isinstance(v, Real) and not isinstance(v, bool) and 0 <= float(v) <= 1 for v in values):
-        raise UsageError(f"noise={noise!r}: expected numbers in [0, 1]; allowed: {ALLOWED}")
+        raise _not_allowed(noise)
     return tuple(float(v) for v in values)
 
 
@@ -77,7 +81,7 @@ def parse(text: str) -> Noise | None:
     """Read a noise from the command line: none, faces, faces:.5,.25,.25, symmetric:.2, pair:.2 or ferplus.
 
     Raises:
-        ValueError: if it is none of those.
+        UsageError: if it is none of those.
     """
     kind, colon, numbers = text.partition(":")
     if kind == "none" and not colon:
@@ -86,7 +90,7 @@ def parse(text: str) -> Noise | None:
         return check((kind, tuple(float(number) for number in numbers.split(","))) if colon else kind)
     except ValueError as error:
         raise UsageError(
-            f"noise {text!r}: allowed: none, faces, faces:FULL,HALF,NONE (which sum to 1), symmetric:RATE, "
+            f"noise: {text!r} is not allowed; use none, faces, faces:FULL,HALF,NONE (which sum to 1), symmetric:RATE, "
             "pair:RATE (0 to 1) or ferplus"
         ) from error
 
@@ -107,7 +111,7 @@ def apply(split: Split, noise: Any, classes: int, rng: np.random.Generator) -> S
         if `noise` is None.
 
     Raises:
-        ValueError: if the noise is none of those allowed, or it is "ferplus" and the split has no FER+ marks.
+        UsageError: if the noise is none of those allowed, or it is "ferplus" and the split has no FER+ marks.
     """
     asked = check(noise)
     if asked is None:
@@ -117,7 +121,7 @@ def apply(split: Split, noise: Any, classes: int, rng: np.random.Generator) -> S
         return _faces(split, numbers, rng)
     if kind == "ferplus":
         if split.noise is None:
-            raise UsageError('noise="ferplus" needs FER+ votes, which only the data set "fer2013" has')
+            raise UsageError("noise: 'ferplus' is not allowed; use it for 'fer2013', which FER+ has votes on")
         return split
     return _flip(split, kind, numbers[0], classes, rng)
 
@@ -181,7 +185,7 @@ def _shares(total: int, fractions: tuple[float, ...]) -> list[int]:
 
 def _flip(split: Split, kind: str, rate: float, classes: int, rng: np.random.Generator) -> Split:
     if classes < 2:
-        raise UsageError(f"noise {kind!r} needs at least two classes")
+        raise UsageError(f"noise: {kind!r} is not allowed for a single class; use at least two classes")
     chosen = rng.permutation(len(split))[: round(rate * len(split))]
     shift = rng.integers(1, classes, size=len(chosen)) if kind == "symmetric" else 1
     labels = np.array(split.labels)

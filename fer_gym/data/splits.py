@@ -112,7 +112,7 @@ class Splits:
         return self
 
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that tell these images, labels and marks of noise from any others."""
+        """Sixteen hexadecimal digits that identify these images, labels and marks of noise."""
         digest = hashlib.sha256(repr(self.classes).encode())
         for split in (self.train, self.val, self.test):
             for array in (split.pixels, split.labels, split.clean_labels, split.noise):

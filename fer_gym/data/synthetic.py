@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym.checks import check_count
 from fer_gym.data import cache, face_drawing
 from fer_gym.data.face_drawing import ACTION_UNITS, SIDE, Activity
 from fer_gym.data.splits import Split, Splits
-from fer_gym.errors import UsageError
 from fer_gym.progress import progress
 
 #: To be raised whenever a change here or in `face_drawing` changes a pixel: cached pictures are then drawn anew.
@@ -56,17 +56,16 @@ def load(*, seed: int = 0, train: int = 3500, val: int = 700, test: int = 700) -
         Splits of grey images, uint8 (N, 1, 48, 48), with labels int64 (N,) of the seven `CLASSES`.
 
     Raises:
-        ValueError: if the seed is negative, or a size is not positive.
+        UsageError: if the seed is negative, or a size is not positive.
         DatasetError: if the training set is too small to hold every class (twenty images always do), or the
             cache folder cannot be written to.
     """
     for name, value, least in (("seed", seed, 0), ("train", train, 1), ("val", val, 1), ("test", test, 1)):
-        if value < least:
-            raise UsageError(f"{name}: found {value}, expected an integer of at least {least}")
+        check_count(name, value, least=least)
     return Splits(
-        train=_cached_split(seed, 0, train),
-        val=_cached_split(seed, 1, val),
-        test=_cached_split(seed, 2, test),
+        train=_cached_split(int(seed), 0, int(train)),
+        val=_cached_split(int(seed), 1, int(val)),
+        test=_cached_split(int(seed), 2, int(test)),
         classes=CLASSES,
     )
 

@@ -80,6 +80,14 @@ def test_brackets_in_errors_and_names_are_no_markup(tmp_path: Path, monkeypatch,
     assert "│ keep [red]all " in printed.out
 
 
+def test_a_suite_finds_its_data_where_the_environment_says(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("FER_GYM_DATA", str(tmp_path))
+    assert benchmark._default_root(suites.SUITES["standard"]) is None
+    (tmp_path / "fer2013.zip").touch()
+    assert benchmark._default_root(suites.SUITES["standard"]) == tmp_path / "fer2013.zip"
+    assert benchmark._default_root(suites.SUITES["quick"]) is None
+
+
 def test_the_help_has_every_suite_and_table():
     assert tuple(suites.SUITES) == benchmark.SUITES
     assert tuple(papers.TABLES) == benchmark.TABLES

@@ -66,14 +66,15 @@ def test_prepare(tmp_path: Path, empty_cache: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["inspect", "nope"], "unknown data set 'nope'"),
-        (["inspect", "fer2013"], "needs root="),
+        (["inspect", "nope"], "dataset: 'nope' is unknown"),
+        (["inspect", "fer2013"], "root: None is not allowed for 'fer2013'"),
         (["prepare", "folder", "--root", "/no/such"], "/no/such: no such folder"),
-        (["inspect", "synthetic", "--noise", "faces:1,1,1"], "noise 'faces:1,1,1': allowed"),
-        (["inspect", "synthetic", "--limit", "0"], "limit=0"),
+        (["inspect", "synthetic", "--noise", "faces:1,1,1"], "noise: 'faces:1,1,1' is not allowed"),
+        (["inspect", "synthetic", "--limit", "0"], "limit: 0 is not allowed"),
     ],
 )
-def test_errors_are_one_line(arguments: list[str], said: str) -> None:
+def test_errors_are_one_line(arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FER_GYM_DATA", raising=False)
     code, out, err = run(*arguments)
     assert code == 2
     assert out == ""

@@ -205,7 +205,36 @@ def test_root_that_is_no_fer2013(tmp_path: Path, empty_cache: Path) -> None:
     check_refused(tmp_path, empty_cache, ["holds no FER2013", "give root="])
     (tmp_path / "fer2013.tar").write_bytes(b"x")
     check_refused(tmp_path / "fer2013.tar", empty_cache, ["neither a .csv nor a .zip", "give root="])
-    with pytest.raises(DatasetError, match=r"needs root=: fer2013\.csv, icml_face_data\.csv"):
+
+
+@pytest.mark.parametrize("name", ["fer2013.csv", "fer2013.zip", "fer2013"])
+def test_a_root_that_the_environment_names(
+    tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("FER_GYM_DATA", str(tmp_path))
+    with pytest.raises(
+        DatasetError, match=f"{tmp_path}: this folder, which FER_GYM_DATA names, has no fer2013, fer2013"
+    ):
+        load("fer2013")
+    if name == "fer2013.zip":
+        files.write_zip(tmp_path / name, files.members())
+    elif name == "fer2013.csv":
+        files.write_csv(tmp_path / name, files.rows())
+    else:
+        (tmp_path / name).mkdir()
+        files.write_csv(tmp_path / name / "fer2013.csv", files.rows())
+    assert len(load("fer2013").train) == 14
+    # A root that is given counts, and a folder of pictures has no name to be looked for.
+    with pytest.raises(DatasetError, match="no such file"):
+        load("fer2013", tmp_path / "elsewhere.zip")
+    with pytest.raises(DatasetError, match="root: None is not allowed for 'folder'; use a folder ROOT"):
+        load("folder")
+
+
+def test_no_root_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FER_GYM_DATA", raising=False)
+    said = r"root: None is not allowed for 'fer2013'; use fer2013\.csv, .* or let FER_GYM_DATA name a folder"
+    with pytest.raises(DatasetError, match=said):
         load("fer2013")
 
 

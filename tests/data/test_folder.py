@@ -133,7 +133,7 @@ def test_first_offender_is_named(tmp_path: Path, empty_cache: Path, data: bytes,
 
 def test_layouts_that_are_none(tmp_path: Path, empty_cache: Path) -> None:
     assert "no such folder" in refused(tmp_path / "no", empty_cache)
-    with pytest.raises(DatasetError, match="needs root=: a folder ROOT"):
+    with pytest.raises(DatasetError, match="root: None is not allowed for 'folder'; use a folder ROOT"):
         load("folder")
     root = tmp_path / "faces"
     root.mkdir()

@@ -74,7 +74,7 @@ def test_the_cache_returns_what_was_drawn(empty_cache: Path) -> None:
     ("keyword", "value"), [("seed", -1), ("train", 0), ("val", 0), ("test", -5)], ids=lambda v: str(v)
 )
 def test_bad_values_are_named(keyword: str, value: int, empty_cache: Path) -> None:
-    with pytest.raises(ValueError, match=f"{keyword}: found {value}"):
+    with pytest.raises(ValueError, match=f"{keyword}: {value} is not allowed"):
         synthetic.load(**{keyword: value})
     assert not list(empty_cache.iterdir())
 
