@@ -1,4 +1,4 @@
-"""An agent of one's own, in sixty lines: it predicts what an image will pay, and retains what pays."""
+"""An agent of one's own, in sixty lines: it predicts the reward of an image, and retains it where that is positive."""
 
 import gymnasium as gym
 import numpy as np

@@ -19,7 +19,7 @@ def description(value: Any) -> Any:
     Returns:
         JSON values as they are; a tuple or an array as a list; a function as {"function": "module:name"}; a class as
         {"class": "module:name"}; any other object as {"class": "module:name", ...} with its fields or, if it is not a
-        dataclass, its plain public attributes. A data set is told by its fingerprint.
+        dataclass, its plain public attributes. A data set is described by its fingerprint.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value

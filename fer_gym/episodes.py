@@ -157,7 +157,7 @@ def _of_selection(info: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_regularization(infos: list[dict[str, Any]]) -> dict[str, Any]:
-    """Whatever the agent was paid for: both returns, the last F1, and the schedule, which can be replayed."""
+    """Whatever the reward is: both returns, the last F1, and the schedule, which can be replayed."""
     chunks = [info for info in infos if info["chunk"] > 0]
     first, last = infos[0], chunks[-1]
     return {

@@ -49,7 +49,7 @@ class Site:
         """C of the activation.
 
         Raises:
-            ValueError: without batch norm, where only the activation itself would tell.
+            ValueError: without batch norm: the number of channels is then known from the activation only.
         """
         if isinstance(self.module, nn.ReLU):
             raise UsageError("per_channel: True needs a network with batch norm; use False, a strength for each layer")

@@ -8,10 +8,10 @@ from fer_gym.benchmark.spec.tasks import Arm
 from fer_gym.training import Dni, Periodic
 
 #: The reading of RLPS that learns what Table 5 shows, chosen on the synthetic faces and on FER2013 seeds from 100 on:
-#: an image is worth what it says of its label beyond the prior, less the price c of keeping it. An image worth nothing
-#: is kept with probability sigmoid(-c / ent_coef) = 0.14, so the selection cannot collapse. A smaller ent_coef at the
-#: same c keeps fewer none-faces and as many full ones; a smaller c reaches the full ones in fewer episodes, but keeps,
-#: and so comes to know by heart, more none-faces.
+#: the reward of an image is p(y|x) less its prior, less the cost c of keeping the image. An image without information
+#: on its label is kept with probability sigmoid(-c / ent_coef) = 0.14, so the selection cannot collapse. A smaller
+#: ent_coef at the same c keeps fewer none faces and as many full ones; a smaller c reaches the full ones in fewer
+#: episodes, but keeps, and so fits, more none faces.
 RLPS_ENV = {"baseline": "marginal", "retain_cost": 0.11, "credit": "signed"}
 
 KEEP_ALL = Arm("keep all", "keep_all")
@@ -35,9 +35,9 @@ F1_CHANGE = Arm(
     {"reward": "f1_change"},
 )
 
-#: What a selector of ImageSelect-v0 must be held against. The rankings, and the oracle, which is told the true noise,
-#: keep as many images as REINFORCE under the same seed, so that the networks trained on them compare; how well they
-#: find the noise does not depend on it. Out of fold, K networks judge what they were not trained on; in sample, the
+#: The baselines of a selector of ImageSelect-v0. The rankings, and the oracle, which reads the true noise, keep as many
+#: images as REINFORCE under the same seed, so that the networks trained on them compare; how well they find the noise
+#: does not depend on the keep ratio. Out of fold, K networks judge images that they were not trained on; in sample, the
 #: environment's pretrained network judges its own training images, which costs nothing.
 SELECTION_BASELINES = (
     KEEP_ALL,
@@ -94,10 +94,10 @@ _VAL_F1 = {"reward": "val_f1_change"}
 
 
 def tuners(network: str) -> tuple[Arm, ...]:
-    """Every arm of Hong's Table 1 on a network, and what they must be held against.
+    """Every arm of Hong's Table 1 on a network, and their baselines.
 
-    Those are constant strong dropout, schedules that watch nothing, an agent that sees nothing; and the learners once
-    more, paid by the change of validation F1.
+    The baselines are constant strong dropout, schedules without observations, a blind agent; and the learners once
+    more, with the change of validation F1 for a reward.
     """
     return (
         VANILLA,
@@ -112,16 +112,16 @@ def tuners(network: str) -> tuple[Arm, ...]:
         Arm("dropout 0 to 0.8", "linear", env=_DROPOUT),
         Arm("dropout 0.8 to 0", "linear", {"start": 0.8, "end": 0.0}, _DROPOUT),
         Arm("RD, blind", "ppo", {"blind": True}, _DROPOUT),
-        Arm("RNI paid val_f1_change", "ppo", env={**_NOISE, **_VAL_F1}),
-        Arm("RD paid val_f1_change", "ppo", env={**_DROPOUT, **_VAL_F1}),
-        Arm("RD, blind, paid val_f1_change", "ppo", {"blind": True}, {**_DROPOUT, **_VAL_F1}),
+        Arm("RNI on val_f1_change", "ppo", env={**_NOISE, **_VAL_F1}),
+        Arm("RD on val_f1_change", "ppo", env={**_DROPOUT, **_VAL_F1}),
+        Arm("RD, blind, on val_f1_change", "ppo", {"blind": True}, {**_DROPOUT, **_VAL_F1}),
     )
 
 
 # The regulariser of these is the environment's own, the dropout.
 _CONSTANT = (Arm("vanilla", "static"), Arm("best static", "best_static"), Arm("random", "random_per_chunk"))
 
-#: What an adaptive agent of RegTune-v0 must be held against, every search with a learner's budget.
+#: The baselines of an adaptive agent of RegTune-v0, every search with a learner's budget.
 SCHEDULERS = (
     *_CONSTANT,
     Arm("strong dropout (0.8)", "static", {"strength": 0.8}),

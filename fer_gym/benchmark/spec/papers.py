@@ -91,7 +91,7 @@ _PAPER_SEEDS = tuple(range(10))
 
 _SMOKE = "the scale: 300 synthetic faces, the small network, next to no training, two seeds; it shows that all runs"
 _READING = (
-    "the reading of Eq. 2: an image is worth p(y|x) beyond the mean p(y|.) over all images, less a price of 0.11",
+    "the reading of Eq. 2: an image's reward is p(y|x) less the mean p(y|.) over all images, less a cost of 0.11",
     "Algorithm 1, which as written learns nothing: signed credits, natural gradient, entropy bonus",
 )
 _STAND_IN = "the data: 6,000 images of FER2013 stand in for {}, which no loader reads yet"

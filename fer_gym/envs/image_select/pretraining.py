@@ -44,7 +44,7 @@ def pretrain(trainer: Trainer, seed: int, epochs: int) -> None:
     try:
         _save(trainer, path)
     except OSError as error:
-        # The training is done, and worth more than its copy.
+        # The training is done; without its copy only the next run takes longer.
         message = "the pretrained network is not cached: %s; set FER_GYM_CACHE to a folder that can be written to"
         logging.getLogger(__name__).warning(message, error)
 

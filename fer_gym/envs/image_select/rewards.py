@@ -128,10 +128,10 @@ def values(
 
 
 def assign(values: NDArray[np.float64], retained: NDArray[np.bool_], credit: str = "retained") -> WalkRewards:
-    """The rewards and credits of images, from what each is worth.
+    """The rewards and credits of images.
 
     Args:
-        values: as `values` returns them: (n,), or 0-dimensional.
+        values: R_i, as `values` returns them: (n,), or 0-dimensional.
         retained: bool, (n,): a_i.
         credit: of per-image rewards; "retained" a_i·R_i, "signed" (2a_i - 1)·R_i, "literal" R_i.
     """
@@ -170,6 +170,6 @@ def reward_shards(
 
     R_i of an image, its baseline included, is over all N images. One number for the whole walk goes to each walker.
     """
-    worth = values(walk, reward, baseline, retain_cost)
-    shares = [worth[k::walkers] if worth.ndim else worth for k in range(walkers)]
+    whole = values(walk, reward, baseline, retain_cost)
+    shares = [whole[k::walkers] if whole.ndim else whole for k in range(walkers)]
     return [assign(share, walk.retained[k::walkers], credit) for k, share in enumerate(shares)]

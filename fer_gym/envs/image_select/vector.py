@@ -28,16 +28,16 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
 
     An episode walks the N training images in T = ceil(N / K) steps. Of the order that the scalar environment would
     walk, in step t walker k sees image t·K + k; so each walks an image once, and the first N mod K walkers, if there
-    are any, walk one image more than the others. These idle in the last step: they see zeros in place of an image, and
-    their action does nothing. All terminate on the same step. Then the network trains once, on what all of them
-    retained.
+    are any, walk one image more than the others. The others idle in the last step: they observe zeros in place of an
+    image, and their action does nothing. All terminate on the same step. Then the network trains once, on the images
+    that any of them retained.
 
     A walker observes the current image and the mean feature of those that it has retained itself. Its last reward is
     its share: Eq. 3 over its own retained images, with baselines over all N; a reward that is one number for the whole
-    walk is paid to each. K = 1 is the scalar environment, bit for bit.
+    walk goes to each walker whole. K = 1 is the scalar environment, bit for bit.
 
     The last step's info has, beside each key, Gymnasium's mask `_key`. Rows are walkers, in the order in which they
-    walked, padded to T where one is shorter: `valid` (K, T) bool tells which entries are images; `sample_index` (K, T)
+    walked, padded to T where one is shorter: `valid` (K, T) bool is True where there is an image; `sample_index` (K, T)
     int64, else -1; `retained` (K, T) bool, else False; `sample_rewards` and `sample_credits` (K, T) float32, else 0.
     `keep_ratio` (K,) is of a walker's own shard, and `validation` has the network's scores, each (K,) times the same.
 

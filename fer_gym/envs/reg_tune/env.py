@@ -79,7 +79,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
 
     ## Start and end
     Every `reset` builds a new child. With `warmup="uniform"` it trains one chunk under strengths A_0 ~ U(a, b),
-    returns its losses and tells A_0 in its info; with `warmup=None` it returns zeros. `reset(seed=s)` fixes all that
+    returns its losses and reports A_0 in its info; with `warmup=None` it returns zeros. `reset(seed=s)` fixes all that
     follows. An episode terminates after `chunks` steps, or at once when a loss is not finite. It is never truncated.
 
     Training images come in epochs, each in an order drawn anew; a chunk goes on where the last one ended, into the
@@ -88,7 +88,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
     ## Info
     Each step's: `chunk`, `hyperparameters` (by name), and the means `train_loss`, `train_f1`, `val_loss`, `val_f1`;
     `diverged`. The last one's also `validation`: `accuracy`, `average_accuracy`, `macro_f1`, `macro_f1_of_means` of
-    the whole split. After a warm-up, `reset` tells the same of chunk 0.
+    the whole split. After a warm-up, the info of `reset` has the same of chunk 0.
 
     ## Arguments
     Args:

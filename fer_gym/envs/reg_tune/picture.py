@@ -35,7 +35,7 @@ class RunPicture:
 
     Each hyperparameter has a lane of its own, from its lower to its upper bound. Chunk c lies between c - 1/2 and
     c + 1/2 on the axis of the chunks: its training losses are spread over that width, its means are drawn at c, its
-    hyperparameters hold from one end to the other. Chunk 0 is the warm-up. The legends tell the values of the last
+    hyperparameters hold from one end to the other. Chunk 0 is the warm-up. The legends show the values of the last
     chunk, of the training losses their mean.
 
     Args:
