@@ -23,9 +23,9 @@ TABLES = ("rlps-table1", "rlps-table2", "rlps-table3", "rlps-table4", "rlps-tabl
 SUITES = ("quick", "standard", "rl", *TABLES)
 
 _Workers = Annotated[int, typer.Option(help="Trials side by side, each with its share of the cores.", min=1)]
-_Minutes = Annotated[float | None, typer.Option(help="What a trial may take before it counts as failed.")]
+_Minutes = Annotated[float | None, typer.Option(help="Minutes after which a trial counts as failed.")]
 _Launcher = Annotated[str, typer.Option(help="local, or ray: trials as tasks of Ray, which then decides how many run.")]
-_Gpus = Annotated[float, typer.Option(help="What a trial asks Ray for, such as 0.25.", min=0)]
+_Gpus = Annotated[float, typer.Option(help="GPUs that a trial asks Ray for, such as 0.25.", min=0)]
 _Resume = Annotated[bool, typer.Option("--resume", help="Run only the trials that have no record yet.")]
 
 
@@ -54,7 +54,7 @@ def benchmark(
     if root is None:
         chosen, left_out = chosen.without_files()
         for task in left_out:
-            print(f"fer-gym: without --root, task {task} is left out", file=sys.stderr)
+            print(f"fer-gym: without --root or FER_GYM_DATA, task {task} is left out", file=sys.stderr)
     _run(chosen, out, root, resume, _launch(launcher, workers, gpus), minutes)
 
 
@@ -83,7 +83,7 @@ def reproduce(
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What was the benchmark's --out.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The --out of the benchmark.")],
     root: Annotated[Path | None, typer.Option(help="The suite's data set, to show faces of it.")] = None,
 ) -> None:
     """Write a report of a benchmark's records: report.html, report.md and tables.csv beside them."""

@@ -31,7 +31,7 @@ def list_datasets() -> None:
 def inspect(
     name: _Name,
     root: _Root = None,
-    limit: Annotated[int | None, typer.Option(help="At most so many training images.")] = None,
+    limit: Annotated[int | None, typer.Option(help="The largest number of training images.")] = None,
     noise_text: Annotated[
         str,
         typer.Option(
@@ -40,7 +40,10 @@ def inspect(
             show_default=True,
         ),
     ] = "none",
-    data_seed: Annotated[int, typer.Option(help="Decides what is carved, kept and made noisy.")] = 0,
+    data_seed: Annotated[
+        int,
+        typer.Option(help="Decides which images are left by the limit, made noisy, or taken for validation and test."),
+    ] = 0,
     out: Annotated[Path, typer.Option(help="Where the contact sheet goes, a PNG.")] = Path("sheet.png"),
 ) -> None:
     """Count the images of each split and class, and draw a contact sheet of the training images."""

@@ -20,8 +20,10 @@ def train(
     episodes: Annotated[int, typer.Option(help="Episodes to learn from.", min=1)] = 10,
     env: Annotated[list[str], typer.Option("--env", "-e", help="KEY=VALUE: a keyword of the environment.")] = [],  # noqa: B006
     agent_settings: Annotated[list[str], typer.Option("--set", "-s", help="KEY=VALUE: a keyword of the agent.")] = [],  # noqa: B006
-    seed: Annotated[int, typer.Option(help="Of the environment and the agent.")] = 0,
-    num_envs: Annotated[int, typer.Option(help="Walkers, or children, at once.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="The seed of the environment and the agent.")] = 0,
+    num_envs: Annotated[
+        int, typer.Option(help="Environments at once: walkers in ImageSelect-v0, children in RegTune-v0.", min=1)
+    ] = 1,
     out: Annotated[Path, typer.Option(help="Where the agent is saved.")] = Path("agent"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run of the same arguments.")] = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""FER2013: 35,887 grey faces of 48x48 pixels in seven classes, in each of the forms it is handed round in.
+"""FER2013: 35,887 grey faces of 48x48 pixels in seven classes, in each form in which it is published.
 
 - `fer2013.csv` (columns emotion, pixels, Usage) or `icml_face_data.csv` (emotion, Usage, pixels);
 - a folder with train/CLASS/Training_*.jpg and test/CLASS/{PublicTest,PrivateTest}_*.jpg, or a zip of it.
@@ -89,7 +89,7 @@ def _train_votes(
     ferplus_file: str | os.PathLike[str] | None,
     row_order: str | os.PathLike[str] | None,
 ) -> NDArray[np.int64]:
-    """FER+'s votes on each training image, after checking that both files tell of the same rows."""
+    """FER+'s votes on each training image, after checking that both files have the same rows."""
     votes_path = ferplus.find(path, ferplus.VOTES_NAME, ferplus_file, "ferplus")
     usages, votes = ferplus.read_votes(votes_path)
     if "train_rows" in arrays:

@@ -96,7 +96,7 @@ def parse(text: str) -> Noise | None:
 
 
 def apply(split: Split, noise: Any, classes: int, rng: np.random.Generator) -> Split:
-    """A corrupted copy of a split. The input is not altered; what stays as it is is shared with it.
+    """A corrupted copy of a split. The input is not altered; arrays that the noise leaves alone are shared with it.
 
     How many images are altered is exact, up to rounding; which ones and how is drawn from `rng`.
 
@@ -107,7 +107,7 @@ def apply(split: Split, noise: Any, classes: int, rng: np.random.Generator) -> S
         rng: decides everything.
 
     Returns:
-        The split with `noise` (what was done to each image) and `clean_labels` (the labels before); as it was
+        The split with `noise` (what was done to each image) and `clean_labels` (the labels before); the split itself
         if `noise` is None.
 
     Raises:
@@ -162,7 +162,7 @@ def _resized(part: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint
 def _faces(split: Split, fractions: tuple[float, ...], rng: np.random.Generator) -> Split:
     codes = np.repeat(np.array([UNTOUCHED, HALF_FACE, NONE_FACE], np.int8), _shares(len(split), fractions))
     codes = rng.permutation(codes)
-    # Coins for every image, so that an image's cut does not depend on what befalls the others.
+    # Coins for every image, so that the cut of one does not depend on which others are cut.
     coins = rng.integers(0, 2, size=(len(split), 2), dtype=np.int8).astype(bool)
     pixels = np.array(split.pixels)
     for i in np.flatnonzero(codes == HALF_FACE):
