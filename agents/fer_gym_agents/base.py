@@ -16,50 +16,27 @@ from stable_baselines3.common.vec_env import VecEnv
 from fer_gym.errors import UsageError
 
 
-class Predictor(ABC):
-    """`predict` as Stable-Baselines3 has it, for agents that are no algorithm of Stable-Baselines3.
+class Memoryless(ABC):
+    """`predict` as Stable-Baselines3 has it, for agents whose actions depend on nothing but the observation."""
 
-    Args:
-        env: the environment, which says how observations are shaped.
-    """
-
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
-        self.env = env
+    env: gym.Env[Any, Any]
 
     def predict(
         self,
         observation: NDArray[np.float32],
-        state: NDArray[np.int64] | None = None,
+        state: None = None,
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
-    ) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
-        """The actions for observations.
-
-        Args:
-            observation: one, or a batch of B.
-            state: what the call before returned; None at the beginning.
-            episode_start: bool, (1,) or (B,): where an episode begins.
-            deterministic: without effect.
-
-        Returns:
-            An action, or a batch of B; and the next state, None for agents without one.
-        """
-        assert self.env.observation_space.shape is not None
-        batch = observation.shape[: observation.ndim - len(self.env.observation_space.shape)]
-        return self._act(observation, batch, state, episode_start)
+    ) -> tuple[NDArray[Any], None]:
+        """An action for one observation, or a batch of B for B of them; the other arguments are without effect."""
+        return self._act(observation, batch_shape(self.env, observation)), None
 
     @abstractmethod
-    def _act(
-        self,
-        observation: NDArray[np.float32],
-        batch: tuple[int, ...],
-        state: NDArray[np.int64] | None,
-        episode_start: NDArray[np.bool_] | None,
-    ) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
-        """As `predict`; `batch` is () for one observation, (B,) for B of them."""
+    def _act(self, observation: NDArray[np.float32], batch: tuple[int, ...]) -> NDArray[Any]:
+        """The action, or the batch of them, for observations of that batch shape."""
 
 
-class KeywordAgent(Predictor):
+class KeywordAgent:
     """An agent that is saved as keywords: those that it was made with, and its answer where it searches for one.
 
     Args:
@@ -68,7 +45,7 @@ class KeywordAgent(Predictor):
     """
 
     def __init__(self, env: gym.Env[Any, Any], keywords: dict[str, Any]) -> None:
-        super().__init__(env)
+        self.env = env
         self._keywords = keywords
 
     def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Self:
@@ -83,6 +60,12 @@ class KeywordAgent(Predictor):
     def load(cls, path: str | Path, env: gym.Env[Any, Any]) -> Self:
         """Make the agent that `save` wrote, for `env`."""
         return cls(env, **json.loads(Path(path).read_text()))
+
+
+def batch_shape(env: gym.Env[Any, Any], observation: NDArray[Any]) -> tuple[int, ...]:
+    """() for one observation of `env`, (B,) for a batch."""
+    assert env.observation_space.shape is not None
+    return observation.shape[: observation.ndim - len(env.observation_space.shape)]
 
 
 def check_retains(space: Space[Any], agent: str) -> None:

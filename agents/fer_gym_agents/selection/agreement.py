@@ -16,12 +16,12 @@ from torch.nn import functional as F
 from fer_gym.checks import check_count, check_number
 from fer_gym.errors import UsageError
 from fer_gym.training.generators import global_generators_restored
-from fer_gym_agents.base import Predictor
+from fer_gym_agents.base import Memoryless
 from fer_gym_agents.selection.reinforce import SelectorPolicy
 from fer_gym_agents.selection.selection_env import image_select
 
 
-class Agreement(Predictor):
+class Agreement(Memoryless):
     """Learns where the network's prediction is the label, and retains the images where it predicts that.
 
     No reward reaches this selector. Between two trainings of the network it minimises the binary cross-entropy
@@ -58,7 +58,7 @@ class Agreement(Predictor):
         batch_size: int = 16,
         hidden: Sequence[int] = (128, 128, 64, 64),
     ) -> None:
-        super().__init__(env)
+        self.env = env
         self.base = image_select(env, "Agreement")
         check_number("threshold", threshold, "(0, 1)")
         check_number("learning_rate", learning_rate, "(0, inf)")
@@ -123,16 +123,10 @@ class Agreement(Predictor):
                 loss.backward()
                 self.selector.optimizer.step()
 
-    def _act(
-        self,
-        observation: NDArray[np.float32],
-        batch: tuple[int, ...],
-        state: NDArray[np.int64] | None,
-        episode_start: NDArray[np.bool_] | None,
-    ) -> tuple[NDArray[np.int64], None]:
+    def _act(self, observation: NDArray[np.float32], batch: tuple[int, ...]) -> NDArray[np.int64]:
         """1 where q is above the threshold: int64, () or (B,)."""
         expected = self.keep_probability(observation.reshape(-1, observation.shape[-1]))
-        return (expected > self.threshold).astype(np.int64).reshape(batch), None
+        return (expected > self.threshold).astype(np.int64).reshape(batch)
 
     def keep_probability(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """The network's q of each observation or feature, float32, (B,)."""

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from fer_gym.checks import check_number
 from fer_gym.data.splits import HALF_FACE, UNTOUCHED
-from fer_gym_agents.base import KeywordAgent, check_retains
+from fer_gym_agents.base import KeywordAgent, Memoryless, check_retains
 from fer_gym_agents.selection.scored import ScoredSelection
 from fer_gym_agents.selection.selection_env import true_noise
 
 
-class RandomKeep(KeywordAgent):
+class RandomKeep(Memoryless, KeywordAgent):
     """Retains each image with a fixed probability, whatever it shows.
 
     Args:
@@ -34,15 +34,9 @@ class RandomKeep(KeywordAgent):
         self.keep_ratio = keep_ratio
         self._rng = np.random.default_rng(seed)
 
-    def _act(
-        self,
-        observation: NDArray[np.float32],
-        batch: tuple[int, ...],
-        state: NDArray[np.int64] | None,
-        episode_start: NDArray[np.bool_] | None,
-    ) -> tuple[NDArray[np.int64], None]:
+    def _act(self, observation: NDArray[np.float32], batch: tuple[int, ...]) -> NDArray[np.int64]:
         """One coin for each observation: int64, () or (B,)."""
-        return np.asarray(self._rng.random(batch) < self.keep_ratio, dtype=np.int64), None
+        return np.asarray(self._rng.random(batch) < self.keep_ratio, dtype=np.int64)
 
     def keep_probability(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """pi(a = 1), float32, (B,)."""

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from fer_gym.data.splits import UNTOUCHED
 from fer_gym.errors import UsageError
-from fer_gym_agents.base import KeywordAgent
+from fer_gym_agents.base import KeywordAgent, Memoryless
 from fer_gym_agents.selection.own_networks import no_cost
 from fer_gym_agents.selection.selection_env import image_select, true_noise
 
 
-class ScoredSelection(KeywordAgent):
+class ScoredSelection(Memoryless, KeywordAgent):
     """Scores every training image when it learns, higher being better, and retains the best share of them.
 
     An observation does not say which image it shows, so `predict` reads `current_image` of the environment that the
@@ -82,13 +82,7 @@ class ScoredSelection(KeywordAgent):
         retained[best_first[: round(share * len(scores))]] = True
         return retained
 
-    def _act(
-        self,
-        observation: NDArray[np.float32],
-        batch: tuple[int, ...],
-        state: NDArray[np.int64] | None,
-        episode_start: NDArray[np.bool_] | None,
-    ) -> tuple[NDArray[np.int64], None]:
+    def _act(self, observation: NDArray[np.float32], batch: tuple[int, ...]) -> NDArray[np.int64]:
         """Whether to retain the environment's current image: int64, () or, for a batch of one, (1,).
 
         Raises:
@@ -102,7 +96,7 @@ class ScoredSelection(KeywordAgent):
                 f"observation: a batch of {batch[0]}; {type(self).__name__} decides on the current image of one "
                 "environment, so give one observation at a time"
             )
-        return np.full(batch, self.retained[self.base.current_image], dtype=np.int64), None
+        return np.full(batch, self.retained[self.base.current_image], dtype=np.int64)
 
     def save(self, path: str | Path) -> None:
         """Write the keywords, the scores and the choice as JSON."""

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fer_gym.checks import check_count
 from fer_gym.errors import UsageError
-from fer_gym_agents.base import KeywordAgent, bounded_box, episode_length
+from fer_gym_agents.base import KeywordAgent, Memoryless, batch_shape, bounded_box, episode_length
 
 
 class Schedule(KeywordAgent):
@@ -35,14 +35,15 @@ class Schedule(KeywordAgent):
         super().__init__(env, keywords)
         self.schedule = schedule
 
-    def _act(
+    def predict(
         self,
         observation: NDArray[np.float32],
-        batch: tuple[int, ...],
-        state: NDArray[np.int64] | None,
-        episode_start: NDArray[np.bool_] | None,
+        state: NDArray[np.int64] | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """The action of each episode's step, (h,) or (B, h), and as the state the steps taken, int64 () or (B,)."""
+        batch = batch_shape(self.env, observation)
         step = np.zeros(batch, dtype=np.int64) if state is None else state
         if episode_start is not None:
             step = np.where(np.reshape(episode_start, batch), 0, step)
@@ -160,7 +161,7 @@ class Replay(Schedule):
         super().__init__(env, {"schedule": actions.tolist(), "chunks": chunks}, actions)
 
 
-class RandomPerChunk(KeywordAgent):
+class RandomPerChunk(Memoryless, KeywordAgent):
     """An action drawn anew in each step, uniformly from the box.
 
     Args:
@@ -176,16 +177,10 @@ class RandomPerChunk(KeywordAgent):
         self._box = bounded_box(env, type(self).__name__)
         self._rng = np.random.default_rng(seed)
 
-    def _act(
-        self,
-        observation: NDArray[np.float32],
-        batch: tuple[int, ...],
-        state: NDArray[np.int64] | None,
-        episode_start: NDArray[np.bool_] | None,
-    ) -> tuple[NDArray[Any], None]:
+    def _act(self, observation: NDArray[np.float32], batch: tuple[int, ...]) -> NDArray[Any]:
         """One draw for each observation: (h,) or (B, h)."""
         shape = (*batch, *self._box.shape)
-        return self._rng.uniform(self._box.low, self._box.high, shape).astype(self._box.dtype), None
+        return self._rng.uniform(self._box.low, self._box.high, shape).astype(self._box.dtype)
 
 
 def _bounds(box: Box) -> str:

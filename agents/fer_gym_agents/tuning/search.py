@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ from fer_gym_agents.base import bounded_box
 from fer_gym_agents.tuning.schedules import Schedule, action_in, steps_of
 
 
-class Search(Schedule):
+class Search(Schedule, ABC):
     """Tries schedules on children and then repeats the one whose child scored best on the validation split.
 
     A subclass tries them in `_try_all`, notes each child with `_note`, and adds keywords of its own to `_keywords`.
