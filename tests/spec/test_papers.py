@@ -8,9 +8,9 @@ import pytest
 import small_records
 from typer.testing import CliRunner
 
-from fer_gym.benchmark.records import results
+from fer_gym.benchmark import records
 from fer_gym.benchmark.report import page as report
-from fer_gym.benchmark.report import tables
+from fer_gym.benchmark.report import paper
 from fer_gym.benchmark.spec import papers
 from fer_gym.benchmark.spec.papers import TABLES, PaperTable
 from fer_gym.cli.commands import app
@@ -35,7 +35,7 @@ def test_reproduce_prints_the_papers_table(tiny: PaperTable, tmp_path: Path):
     result = CliRunner().invoke(app, ["reproduce", tiny.name, "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     printed, _, written = result.stdout.partition("Scale smoke")
-    found = results.read(tmp_path)
+    found = records.read_folder(tmp_path)
     assert not found.missing
     for row in tiny.rows:
         line = next(line for line in printed.splitlines() if line.startswith(f"│ {row.name} "))
@@ -80,7 +80,6 @@ def test_published_numbers_are_those_of_the_notes(table: PaperTable):
 
 
 def test_several_seeds_and_arms_that_the_paper_does_not_have(tmp_path: Path):
-    table = TABLES["rlps-table2"]
     plan = {"arms": {"fer2013": ["keep all", "random"]}, "seeds": [0, 1, 2]}  # the third is still to come
     of_suite = {"suite": "rlps-table2", "task": "fer2013", "plan": plan}
     trials = [
@@ -89,7 +88,8 @@ def test_several_seeds_and_arms_that_the_paper_does_not_have(tmp_path: Path):
         for seed in (0, 1)
     ]
     small_records.write(tmp_path, *trials)
-    made = tables.of_paper(table, "small", results.read(tmp_path).tasks[0])
+    made = paper.table(records.read_folder(tmp_path))
+    assert made is not None
     # 30 and 32 percent: the mean 31, its interval t(.975, 1) * 1.
     assert made.texts() == [
         ["DCNN", "66.19", "31.000 ± 12.706"],

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from fer_gym import agents
 from fer_gym.benchmark.run import trial as trials
 from fer_gym.benchmark.spec.suites import SUITES
-from fer_gym.benchmark.spec.tasks import TUNING_SEEDS, Arm, SelectionTask, Suite
+from fer_gym.benchmark.spec.tasks import TUNING_SEEDS, Arm, SelectionTask, Suite, Trial
 from fer_gym.cli.commands import app
 
 TASKS = {f"{suite.name}: {task.name}": task for suite in SUITES.values() for task in suite.tasks}
@@ -32,9 +32,9 @@ def test_every_arm_can_be_built(task, arm: Arm):
 
 
 @pytest.mark.parametrize(("task", "arm"), ARMS.values(), ids=ARMS)
-def test_a_record_tells_an_arms_settings_as_they_are(task, arm: Arm):
+def test_an_arms_settings_are_json_values(task, arm: Arm):
     # Otherwise the runner would take its own records for another suite's.
-    settings = trials.settings_in_words(trials.Trial(task, arm, 0), dict(arm.settings))
+    settings = trials.described(Trial(task, arm, 0), dict(arm.settings))
     assert json.loads(json.dumps(settings)) == settings
 
 

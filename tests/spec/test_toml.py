@@ -88,7 +88,7 @@ def test_it_runs(file: Path, tmp_path: Path):
         ('name = "mine"', 'name = "quick"', "name: 'quick' is a suite of the package; use another"),
         ("seeds = [3, 4]", "", "the suite.seeds: it is missing"),
         ("seeds = [3, 4]", "seeds = []", "seeds: [] is not allowed; use whole numbers such as [0, 1, 2]"),
-        ("seeds = [3, 4]", "seeds = [1.5]", "seeds: [1.5] is not allowed"),
+        ("seeds = [3, 4]", "seeds = [1.5]", "seeds: 1.5 is not allowed; use a whole number of at least 0"),
         ("seeds = [3, 4]", "seeds = 3", "the suite.seeds: 3 is not allowed; expected a list"),
         ("seeds", "seed", "the suite.seed: there is no such key; use name, tasks, seeds"),
         ('env_id = "RegTune-v0"', "", "tasks[1].env_id: None is unknown; use one of ImageSelect-v0, RegTune-v0"),
@@ -105,7 +105,7 @@ def test_it_runs(file: Path, tmp_path: Path):
         (
             'name = "as many"',
             'name = "Half"',
-            "tasks: two arms would share their records; the name 'flips__half__0.json'",
+            "tasks: two arms would share their records; the name 'flips__half'",
         ),
         (
             'name = "flips"',
@@ -114,15 +114,19 @@ def test_it_runs(file: Path, tmp_path: Path):
         ),
         ('name = "noise"', 'name = "a/b"', "tasks[1].arms[0].name: 'a/b' is not allowed in a file's name"),
         ("seeds = [3, 4]", "seeds = [3, 3]", "seeds: seed 3 occurs twice"),
-        ("children = 1", "children = 0", "tasks[1].children: 0 is not allowed; use a whole number from 1"),
-        ("episodes = 2", "episodes = -3", "tasks[1].episodes: -3 is not allowed; use a whole number from 1"),
+        ("children = 1", "children = 0", "tasks[1].children: 0 is not allowed; use a whole number of at least 1"),
+        ("episodes = 2", "episodes = -3", "tasks[1].episodes: -3 is not allowed; use a whole number of at least 1"),
         ("retrain_epochs = 2", "retrain_epochs = -1", "tasks[0].retrain_epochs: -1 is not allowed"),
         (
             "retrain_epochs = 2",
             "retrain_epochs = 2\nremoval = ['x']",
-            "tasks[0].removal: 'x' is not allowed; use shares",
+            "tasks[0].removal: 'x' is not allowed; use a finite number in (0, 1)",
         ),
-        ("retrain_epochs = 2", "retrain_epochs = 2\nremoval = [1]", "tasks[0].removal: 1 is not allowed; use shares"),
+        (
+            "retrain_epochs = 2",
+            "retrain_epochs = 2\nremoval = [1]",
+            "tasks[0].removal: 1 is not allowed; use a finite number in (0, 1)",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(before: str, after: str, said: str, file: Path):
