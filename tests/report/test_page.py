@@ -59,7 +59,7 @@ def test_the_page_is_whole_and_needs_nothing_else(folder: Path):
         "processor abacus",
         "no record of walk, random, seed 1",
         "0.700 [0.700, 0.700]",
-        "Return against test macro F1",
+        "Return and test macro F1",
         "Learning curves",
         "Hyperparameter trajectories",
         "Training and validation loss",
@@ -110,8 +110,8 @@ def test_figures_are_whole_and_tell_what_they_show(folder: Path):
     assert drawn[3].panels[0].alt == "vanilla: dropout from 0.100 to 0.300"
     assert drawn[4].panels[0].alt == "vanilla, losses of the last chunk: training 1.000, validation 1.200"
     assert [panel.alt.partition(":")[0] for panel in drawn[5].panels] == [
-        "return, as paid by environment steps",
-        "return, as paid by gradient steps",
+        "return by environment steps",
+        "return by gradient steps",
         "validation macro F1 by environment steps",
         "validation macro F1 by gradient steps",
     ]

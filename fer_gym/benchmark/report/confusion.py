@@ -1,4 +1,4 @@
-"""Which expressions a network takes for which: the confusion matrices of the test images."""
+"""Confusion matrices of the test images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fer_gym.benchmark.report.drawing import Picture, panel
 
 
 def pictures(task: TaskResults) -> Picture | None:
-    """A panel for each arm, all its seeds together; nothing if no record has a matrix."""
+    """A panel for each arm, all its seeds together; None if no record has a matrix."""
     panels = []
     for arm, by_seed in task.arms.items():
         found = [each for record in by_seed.values() if (each := _of(record)) is not None]
@@ -41,7 +41,7 @@ def pictures(task: TaskResults) -> Picture | None:
 
 
 def _of(record: Record) -> dict[str, Any] | None:
-    """The matrix of a record; of its children the first's."""
+    """The matrix of a record; in RegTune-v0 that of the first child."""
     holder = record["children"][0] if "children" in record else record
     found: dict[str, Any] | None = holder.get("confusion")
     return found

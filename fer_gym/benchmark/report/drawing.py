@@ -1,4 +1,4 @@
-"""How every figure of a report is drawn: styles, panels and lines."""
+"""What the figures of a report have in common: styles, panels and lines."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Panel:
-    """One drawing: an SVG, and what it shows in words for who cannot see it."""
+    """One drawing: an SVG, and a text in its place for readers who cannot see it."""
 
     svg: bytes
     alt: str
@@ -62,7 +62,7 @@ class Picture:
         title: what they show.
         caption: how to read them.
         panels: at least one.
-        legend: what a line or a point stands for, if it needs to be told.
+        legend: what the lines and points stand for; empty where the panels say so.
     """
 
     title: str
@@ -122,14 +122,14 @@ def draw_lines(
 
 
 def filled(rows: Iterable[Sequence[float | None]]) -> NDArray[np.float64]:
-    """Rows of one length: what an episode that ended early does not have is NaN, and so is what is no number."""
+    """Rows of one length: NaN after the end of a shorter row, and in place of None."""
     lists = [[np.nan if number is None else number for number in row] for row in rows]
     longest = max(map(len, lists))
     return np.array([row + [np.nan] * (longest - len(row)) for row in lists], dtype=np.float64)
 
 
 def mean_of(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of those rows that got so far; NaN where none did."""
+    """The mean over the rows that have a number at each place; NaN where none has."""
     counts = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
     means: NDArray[np.float64] = np.where(np.isnan(rows).all(axis=0), np.nan, np.nansum(rows, axis=0) / counts)
     return means

@@ -1,4 +1,4 @@
-"""Faces on the page: at either end of a selector's ranking, and under what a network looks at."""
+"""Faces on the page: at both ends of an agent's ranking, and with maps of where a network looks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OPACITY = 0.45
 
 @dataclass(frozen=True)
 class Face:
-    """An image, and what is made of it: by whom it was chosen, and by the network."""
+    """An image, with the agent's score, its label, its kind of noise and the network's prediction."""
 
     png: bytes
     score: str
@@ -35,7 +35,7 @@ class Face:
 
 @dataclass(frozen=True)
 class Faces:
-    """Groups of images: of a selector's ranking (Figs. 5 and 6 of RLPS), or of networks (Fig. 10 of Hong)."""
+    """Groups of images: of an agent's ranking (Figs. 5 and 6 of RLPS), or of an arm's network (Fig. 10 of Hong)."""
 
     title: str
     caption: str
@@ -43,7 +43,11 @@ class Faces:
 
 
 def ranking(record: Record) -> tuple[str, NDArray[np.float64]] | None:
-    """What an agent ranks the images by, high for those it keeps; nothing if all it has is a decision for each."""
+    """What an agent ranks the images by, with its name; None if the agent only decides.
+
+    Returns:
+        "score" or "keep probability", and float64 (N,), high for images that the agent would rather retain.
+    """
     for key, name in (("image_score", "score"), ("keep_probability", "keep probability")):
         scores = record["arrays"].get(key)
         if scores is not None and len(np.unique(scores)) > 2:
@@ -52,16 +56,16 @@ def ranking(record: Record) -> tuple[str, NDArray[np.float64]] | None:
 
 
 def at_either_end(record: Record, name: str, scores: NDArray[np.float64], splits: Splits) -> Faces:
-    """The images that a selector would rather retain and rather remove than any other.
+    """The images that an agent ranks highest and lowest.
 
     Args:
         record: of a task on ImageSelect-v0.
-        name: of the `scores`, as `ranking` gives both.
-        scores: of the training images.
+        name: of the scores, as `ranking` returns it.
+        scores: of the training images, float64 (N,).
         splits: the record's data.
 
     Raises:
-        ValueError: if they are not.
+        UsageError: if the data has another number of training images.
     """
     train = splits.train
     if len(scores) != len(train):
@@ -74,14 +78,14 @@ def at_either_end(record: Record, name: str, scores: NDArray[np.float64], splits
         return Face(_png(train.pixels[image]), f"{scores[image]:z.3f}", label, kind, predictions(image))
 
     predictions = _predictions(record, splits)
-    told = [f"their {name}", "the label given"]
+    shown = [f"their {name}", "the label given"]
     if train.noise is not None:
-        told.append("what was done to them (which no agent but an oracle is told)")
+        shown.append("their kind of noise (which only an oracle is shown)")
     if "predicted" in record["arrays"]:
-        told.append("what the environment's network predicts")
+        shown.append("what the environment's network predicts")
     return Faces(
         f"{record['arm']}, seed {record['seed']}",
-        f"Training images with {', '.join(told[:-1])} and {told[-1]}.",
+        f"Training images with {', '.join(shown[:-1])} and {shown[-1]}.",
         (
             (f"Highest {name}", tuple(map(face, order[:_FACES]))),
             (f"Lowest {name}", tuple(map(face, order[::-1][:_FACES]))),
@@ -95,10 +99,10 @@ def has_maps(record: Record) -> bool:
 
 
 def looked_at(task: TaskResults, splits: Splits, seed: int) -> Faces:
-    """The test images under what each arm's first child of a seed looks at.
+    """Test images with the Grad-CAM maps of each arm's first child of a seed.
 
     Raises:
-        ValueError: if the records are of other images.
+        UsageError: if the records are of other images.
     """
     groups = []
     for arm, by_seed in task.arms.items():
@@ -108,14 +112,14 @@ def looked_at(task: TaskResults, splits: Splits, seed: int) -> Faces:
             each = zip(seen["images"], seen["predicted"], record["arrays"]["grad_cam"], strict=True)
             groups.append((arm, tuple(_under_map(*seen_in, splits) for seen_in in each)))
     caption = (
-        "The first test image of each class, red where Grad-CAM finds what speaks for the predicted class; that stands "
-        "first, the true one below it. The first child of each arm."
+        "The first test image of each class, red where Grad-CAM finds evidence for the predicted class, which stands "
+        "above the true one. The first child of each arm."
     )
     return Faces(f"where networks look, seed {seed}", caption, tuple(groups))
 
 
 def _predictions(record: Record, splits: Splits) -> Callable[[int], str]:
-    """What the network predicts for an image; nothing where the record does not have it."""
+    """A function from an image to the network's prediction in words; to "" where the record has none."""
     predicted, percent = (record["arrays"].get(name) for name in ("predicted", "predicted_percent"))
     if predicted is None or percent is None:
         return lambda image: ""

@@ -1,4 +1,4 @@
-"""Results as pictures. Each is a few small panels, so that they can stand side by side or below each other."""
+"""Results as pictures, each a few small panels."""
 
 from __future__ import annotations
 
@@ -57,23 +57,23 @@ def intervals(task: TaskResults) -> Picture:
 
 
 def return_against_score(task: TaskResults) -> Picture | None:
-    """What agents are paid against what counts, the test score; nothing under two arms that have both."""
+    """Each arm's return and its test score; None under two arms that have both."""
     if task.tunes:
-        paid: dict[str, Callable[[Record], float | None]] = {
+        returns: dict[str, Callable[[Record], float | None]] = {
             "gap return": lambda record: value(record, "scores", "gap_return"),
             "change of validation F1": lambda record: value(record, "scores", "val_f1_change"),
         }
     else:
-        paid = {
+        returns = {
             "reward of the last episode": lambda record: value(_last(record), "reward"),
             "validation macro F1 of the last episode": lambda record: value(_last(record), "validation", MAIN_SCORE),
         }
     score_name = f"test {TEST_SCORES[MAIN_SCORE]}"
     panels, sentences = [], []
-    for name, pay in paid.items():
+    for name, of in returns.items():
         points: dict[str, NDArray[np.float64]] = {}
         for arm, by_seed in task.arms.items():
-            pairs = [(pay(record), value(record, "scores", "test", MAIN_SCORE)) for record in by_seed.values()]
+            pairs = [(of(record), value(record, "scores", "test", MAIN_SCORE)) for record in by_seed.values()]
             complete = [pair for pair in pairs if None not in pair]
             if complete:
                 points[arm] = np.array(complete, dtype=np.float64)
@@ -81,7 +81,7 @@ def return_against_score(task: TaskResults) -> Picture | None:
             continue
         means = {arm: pairs.mean(axis=0) for arm, pairs in points.items()}
         correlation = rank_correlation(*zip(*means.values(), strict=True))
-        told = "" if correlation is None else f"rank correlation of the arms {correlation:z.2f}"
+        title = "" if correlation is None else f"rank correlation of the arms {correlation:z.2f}"
         most = max(means, key=lambda arm: means[arm][0])
         best = max(means, key=lambda arm: means[arm][1])
         sentences.append(_divergence(name, score_name, most, best, means, correlation))
@@ -98,29 +98,29 @@ def return_against_score(task: TaskResults) -> Picture | None:
                 axis.plot(pairs[:, 0], pairs[:, 1], look.marker, color=look.colour, alpha=0.35, markersize=4)
                 axis.plot(*means[arm], look.marker, color=look.colour, markersize=9, markeredgecolor="black")
             axis.margins(0.08, 0.2)
-            _point_out(axis, means[best], "best score" if most != best else "best score, most paid", above=True)
+            _point_out(axis, means[best], "best score" if most != best else "best score, highest return", above=True)
             if most != best:
-                _point_out(axis, means[most], "most paid", above=False)
+                _point_out(axis, means[most], "highest return", above=False)
 
         words = ", ".join(f"{arm} {mean[0]:z.3f} and {mean[1]:z.3f}" for arm, mean in means.items())
         alt = f"{name} and {score_name}: {words}"
-        panels.append(panel(draw, told, alt, name, score_name, (4.2, 3.1)))
+        panels.append(panel(draw, title, alt, name, score_name, (4.2, 3.1)))
     if not panels:
         return None
     caption = "Large points: an arm's mean; small ones: its seeds. A reward that can be trusted rises to the right. "
-    return Picture(f"Return against {score_name}", caption + " ".join(sentences), tuple(panels), _legend_of(task))
+    return Picture(f"Return and {score_name}", caption + " ".join(sentences), tuple(panels), _legend_of(task))
 
 
 def learning_curves(task: TaskResults) -> Picture | None:
-    """What became of each episode that an agent learnt from (Fig. 8a of RLPS); nothing if none learnt."""
+    """Rewards and scores of the episodes that an agent learnt from (Fig. 8a of RLPS); None if no agent learnt."""
     if task.tunes:
         curves: dict[str, tuple[str, ...]] = {
             "gap return": ("gap_return",),
             "change of validation F1": ("val_f1_change",),
             "validation macro F1": ("validation", MAIN_SCORE),
         }
-        if not any(_is_paid(task, *keys) for keys in curves.values()):
-            curves = {"return, as paid": ("reward",), **curves}
+        if not any(_is_reward(task, *keys) for keys in curves.values()):
+            curves = {"return": ("reward",), **curves}
         caption = "The episodes that an agent learnt or searched with."
     else:
         # Eq. 3 of the paper is a sum, and its authors log the mean.
@@ -137,8 +137,8 @@ def learning_curves(task: TaskResults) -> Picture | None:
 
 
 def learning_costs(task: TaskResults) -> Picture | None:
-    """The same episodes over what they took: steps of the environment, and gradient steps of its networks."""
-    curves = {"return, as paid": ("reward",), "validation macro F1": ("validation", MAIN_SCORE)}
+    """The same episodes by their cost: steps of the environment, and gradient steps of its networks."""
+    curves = {"return": ("reward",), "validation macro F1": ("validation", MAIN_SCORE)}
     costs = {"environment steps": "env_steps", "gradient steps": "gradient_steps"}
     panels = [_learning_panel(task, name, keys, cost, costs[cost]) for name, keys in curves.items() for cost in costs]
     caption = (
@@ -152,7 +152,7 @@ def learning_costs(task: TaskResults) -> Picture | None:
 def _learning_panel(
     task: TaskResults, name: str, keys: tuple[str, ...], along: str = "episode", cost: str | None = None
 ) -> Panel | None:
-    """A number of each episode, over the episodes or over what the record says that they took."""
+    """A number of each episode, along the episodes or along their cost."""
     arrays = {}
     for arm, by_seed in task.arms.items():
         episodes = [record["episodes"] for record in by_seed.values()]
@@ -184,7 +184,7 @@ def _learning_picture(task: TaskResults, title: str, caption: str, panels: list[
 
 
 def image_rewards(task: TaskResults) -> Picture | None:
-    """The rewards of a hundred training images (Figs. 8b and 9b of RLPS); nothing where no record tells them."""
+    """The rewards of a hundred training images (Figs. 8b and 9b of RLPS); None where no record has them."""
     panels = []
     for arm, by_seed in task.arms.items():
         record = next(iter(by_seed.values()), {})
@@ -213,13 +213,13 @@ def image_rewards(task: TaskResults) -> Picture | None:
         return None
     caption = (
         "The rewards of a hundred training images of the first seed, evenly spaced in the training split, under the "
-        "network as it is when the agent has learnt."
+        "network at the end of the agent's learning."
     )
     return Picture("Rewards of 100 images", caption, tuple(panels), _DECISIONS)
 
 
 def removal_curves(task: TaskResults) -> Picture | None:
-    """Test score against the share of the images removed, those ranked lowest first; nothing if none were."""
+    """The test score by the share of images removed, the lowest ranked first; None if the suite removes none."""
     lines: dict[str, dict[float, list[float]]] = {}
     for arm, by_seed in task.arms.items():
         for record in by_seed.values():
@@ -244,9 +244,9 @@ def removal_curves(task: TaskResults) -> Picture | None:
     score_name = f"test {TEST_SCORES[MAIN_SCORE]}"
     drawn = panel(draw, "", f"{score_name}: {words}", "share removed", score_name, (4.6, 3.2))
     caption = (
-        "A network trained from scratch without the images that the arm ranks lowest; means over the seeds. Equal "
+        "A network trained from scratch without the images that the arm ranks lowest; means over the seeds. Ties are "
+        "broken at random, so an arm that ranks nothing removes at random."
     )
-    caption += "ranks are drawn, so an arm that ranks nothing removes at random."
     return Picture("Removal curves", caption, (drawn,), tuple((arm, styles(task.arms)[arm]) for arm in lines))
 
 
@@ -313,8 +313,8 @@ def losses(task: TaskResults) -> Picture | None:
     return Picture("Training and validation loss", caption, tuple(panels), legend)
 
 
-def _is_paid(task: TaskResults, *keys: str) -> bool:
-    """Whether the agents' reward was this very number, so that one curve shows both."""
+def _is_reward(task: TaskResults, *keys: str) -> bool:
+    """Whether the agents' reward was this very number: one curve then shows both."""
     rows = [row for record in task for row in record["episodes"]]
     pairs = np.array([(value(row, "reward"), value(row, *keys)) for row in rows], dtype=np.float64)
     return bool(np.isclose(pairs[:, 0], pairs[:, 1]).all()) if rows else False
@@ -369,12 +369,12 @@ def _last(record: Record) -> Any:
 
 
 def _of_first_child(record: Record, key: str) -> NDArray[np.floating[Any]] | None:
-    """What a record has of each chunk of the first child; None if nothing."""
+    """A record's array for the first child, one row or number per chunk; None if the record has none."""
     of_children = record["arrays"].get(f"child_{key}")
     return None if of_children is None else of_children[0]
 
 
 def _regularizers(record: Record) -> dict[str, float]:
-    """The upper bounds of what an arm set, by name; nothing for the environment's default and for objects."""
+    """The upper bounds of an arm's regularizers by name; empty for the environment's default and for objects."""
     bounds = record["settings"]["env"].get("regularizers", {})
     return {name: each[1] for name, each in bounds.items() if isinstance(each, list)}

@@ -1,4 +1,4 @@
-"""The report of a folder of records: a web page that needs nothing else, and its tables as Markdown and CSV."""
+"""The report of a folder of records: a web page in one file, and its tables as Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAPER = "The paper's table"
 
 @dataclass(frozen=True)
 class Section:
-    """Part of the page of one task: what belongs together."""
+    """Tables and pictures of one task that belong together, under a heading."""
 
     title: str
     tables: tuple[Table, ...] = ()
@@ -42,16 +42,16 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """What is written.
+    """What the three files of a report show.
 
     Attributes:
-        suite: whose.
+        suite: the name of the suite.
         facts: what was run, by name.
         missing: trials without a record.
         skipped: files that are no records.
         unshown: what could not be shown, and why.
-        chapters: the sections: first the paper's table, if the suite runs one again; then each task's; at the end those
-            of tasks together.
+        chapters: each with its sections: first the paper's table, if the suite runs one again; then each task's; at the
+            end those over several tasks.
     """
 
     suite: str
@@ -82,14 +82,14 @@ class Report:
 
 
 def make(folder: Path, root: str | None = None) -> Report:
-    """Read the records of a folder and arrange what they tell.
+    """Read the records of a folder and make their tables and pictures.
 
     Args:
-        folder: what was the benchmark's `--out`.
+        folder: the `--out` of the benchmark.
         root: the file or folder of the suite's data set, to show faces of it. The embedded ones need none.
 
     Raises:
-        ValueError: if there are no records, or they are of several suites or of another version.
+        UsageError: if there are no records, or they are of several suites or of another format.
         DatasetError: if the data at `root` is not the data set's.
     """
     found = records.read_folder(folder)
@@ -171,7 +171,7 @@ def _there(*pictures: Picture | None) -> tuple[Picture, ...]:
 
 
 def _ranked_faces(task: TaskResults, root: str | None, unshown: list[str]) -> tuple[Faces, ...]:
-    """Of each arm that ranks images, under its first seed; what stands in the way goes to `unshown`."""
+    """Faces for each arm that ranks images, under its first seed; the reasons for missing ones go to `unshown`."""
     made = []
     for record in (next(iter(by_seed.values())) for by_seed in task.arms.values() if by_seed):
         ranking = faces.ranking(record)
@@ -195,7 +195,7 @@ def _networks_faces(task: TaskResults, root: str | None, unshown: list[str]) -> 
 def _of_data(
     record: Record, root: str | None, name: str, shown: Callable[[Splits], Faces], unshown: list[str]
 ) -> Faces | None:
-    """What is shown of a record's data; what stands in the way goes to `unshown`."""
+    """Faces of a record's data, or None; then the reason goes to `unshown`."""
     try:
         keywords = _data_keywords(record)
         embedded = keywords["name"] == "synthetic"
@@ -205,13 +205,13 @@ def _of_data(
         return shown(data.load(**keywords, root=None if embedded else root))
     except data.DatasetError:
         raise
-    except ValueError as error:
+    except UsageError as error:
         unshown.append(f"{name}: the faces cannot be shown ({error})")
         return None
 
 
 def _data_keywords(record: Record) -> dict[str, Any]:
-    """What `data.load` must be given for a record's data, its root aside."""
+    """The keywords of `data.load` for a record's data, without the root."""
     env = record["settings"]["env"]
     if not isinstance(env.get("dataset", ""), str):
         raise UsageError("its data set has no name")
@@ -234,7 +234,7 @@ def _facts(found: Results) -> dict[str, str]:
 
 
 def _variants(every: Iterable[Record], key: str) -> str:
-    """What a mapping of each record says; every value where they differ."""
+    """The entries of a mapping that each record has; where records differ, every value."""
     found: dict[str, dict[str, None]] = {}
     for record in every:
         for name, entry in record[key].items():

@@ -10,7 +10,7 @@ from fer_gym.benchmark.spec.papers import Measure
 
 
 def table(results: Results) -> Table | None:
-    """What the paper printed, and beside it what was measured; nothing if the suite runs no paper's table."""
+    """The paper's numbers, and beside them the measured ones; None if the suite runs no paper's table."""
     found = papers.of_suite(results.suite)
     if found is None:
         return None

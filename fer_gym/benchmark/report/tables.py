@@ -1,4 +1,4 @@
-"""Results as tables. Every number comes from the records; where they have none stands a dash."""
+"""Results as tables. Every number comes from the records; a dash stands where they have none."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ TEST_SCORES = {
 MAIN_SCORE = "macro_f1"
 _TEST = {f"test {name}": ("test", key) for key, name in TEST_SCORES.items()}
 _SELECTION = {**_TEST, "keep ratio": ("keep_ratio",)}
-# Besides gradient steps, what is told as a whole.
+# Costs besides gradient steps, each the sum of its parts.
 _COUNTED = {
     "env_steps": "environment steps to learn",
     "images_trained": "images trained on",
     "images_evaluated": "images evaluated",
 }
 _MEANS = "Mean over the seeds ± half of Student's 95 % interval."
-# The returns stand beside the test scores, which alone tell success: the gap can be raised without learning.
+# The returns stand beside the test scores, since only those measure success: the gap rises without learning too.
 _TUNING = {
     **dict(list(_TEST.items())[:2]),
     "gap return": ("gap_return",),
@@ -156,7 +156,7 @@ def of_kept(task: TaskResults) -> list[Table]:
     classes = {name: ("keep_ratio_by_class", name) for name in _names(task, "keep_ratio_by_class")}
     by_kind = (
         "Keep probability and keep ratio by kind of image",
-        "What the agent was not told: full and untouched images, half faces, none faces, flipped and doubted labels.",
+        "Full and untouched images, half faces, none faces, flipped and doubted labels: agents are not shown the kind.",
     )
     by_class = ("Keep ratio by class", "By the labels as given: a selection that collapses onto some classes shows.")
     return [
@@ -168,13 +168,13 @@ def of_kept(task: TaskResults) -> list[Table]:
 
 def of_rankings(task: TaskResults) -> list[Table]:
     """How well each arm's ranking of the images finds the noisy ones."""
-    # A measure holds the agent's number and those of rankings that anybody has for nothing.
+    # A measure holds the agent's number and those of rankings that need no agent.
     measures = {_measure_in_words(key): key for key in _names(task) if "agent" in _names(task, key)}
     if not measures:
         return []
     note = (
-        "How well low keep probabilities, or an agent's own scores, tell noisy images from the rest; an AUROC of .5 is "
-        f"chance. The last rows need no agent: they rank by what {task.first} was given. {_MEANS}"
+        "How well low keep probabilities, or an agent's own scores, find the noisy images; an AUROC of .5 is chance. "
+        f"The last rows need no agent: they rank by what {task.first} was given. {_MEANS}"
     )
     columns = {name: (key, "agent") for name, key in measures.items()}
     table = _by_arm(task, "Finding the noise", note, mean_interval, columns)
@@ -190,7 +190,7 @@ def of_rankings(task: TaskResults) -> list[Table]:
 
 
 def of_settings(task: TaskResults) -> list[Table]:
-    """Who ran with which settings."""
+    """The settings of each arm."""
     settings = [record["settings"] for record in task]
     envs = [_dict(each, "env") for each in settings]
     same = {key: text for key, text in envs[0].items() if all(env.get(key) == text for env in envs)}
