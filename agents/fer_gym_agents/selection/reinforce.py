@@ -323,10 +323,7 @@ class Reinforce(OnPolicyAlgorithm):
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
-        """Walk an episode: the base class's, without values and log-probabilities, which REINFORCE does not need.
-
-        A walk that a callback stopped is not gone on with: the next one begins with a reset.
-        """
+        """Walk an episode, a new one if a callback stopped the last; there are no values and log-probabilities to store."""
         self.policy.set_training_mode(False)
         begin_whole_walk(self, env)
         rollout_buffer.reset()
