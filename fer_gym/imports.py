@@ -1,4 +1,4 @@
-"""Objects by name, such as "module:Name", from what is installed or from the working directory."""
+"""Modules, and objects such as "module:Name", from what is installed or from the working directory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 
@@ -19,9 +20,17 @@ def find(name: str) -> Any:
         AttributeError: if the module has no such object.
     """
     module, _, attribute = name.partition(":")
+    return functools.reduce(getattr, attribute.split("."), import_module(module))
+
+
+def import_module(name: str) -> ModuleType:
+    """Import a module.
+
+    Raises:
+        ImportError: if it is not found, or what it imports is not.
+    """
     with _working_directory_on_path():
-        imported = importlib.import_module(module)
-    return functools.reduce(getattr, attribute.split("."), imported)
+        return importlib.import_module(name)
 
 
 @contextmanager

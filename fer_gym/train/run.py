@@ -10,7 +10,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from fer_gym import agents
+from fer_gym import agents, imports
 from fer_gym.description import description
 from fer_gym.envs import RegTuneEnv
 from fer_gym.envs.image_select.run import RunEnv
@@ -129,11 +129,18 @@ def _checkpoint(path: Path, arguments: Arguments, resume: bool) -> dict[str, Any
 def _make(arguments: Arguments, note: Callable[[dict[str, Any]], None]) -> tuple[EpisodeLog | VectorEpisodeLog, Any]:
     """The log of the environment, and what the agent learns in."""
     count = arguments.num_envs
+    module, colon, _ = arguments.env_id.partition(":")
     try:
+        if colon:  # Gymnasium imports it too, but not from the working directory
+            imports.import_module(module)
         if count == 1:
             log = EpisodeLog(gym.make(arguments.env_id, **arguments.env), note)
             return log, log
         several = VectorEpisodeLog(gym.make_vec(arguments.env_id, num_envs=count, **arguments.env), note)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise UsageError(f"environment {arguments.env_id!r}: there is no module {module!r}") from error
     except gym.error.UnregisteredEnv as error:
         raise UsageError(f"environment {arguments.env_id!r} is unknown; use ImageSelect-v0 or RegTune-v0") from error
     except TypeError as error:

@@ -21,6 +21,7 @@ from fer_gym.cli.commands import app
 from fer_gym.envs import ImageSelectEnv
 from fer_gym.envs.image_select import run as selection
 from fer_gym.episodes import EpisodeLog, VectorEpisodeLog
+from fer_gym.errors import UsageError
 from fer_gym.train import checkpoint
 from fer_gym.train import run as training
 from fer_gym_agents import Reinforce, SampleCredits
@@ -268,6 +269,21 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path):
     with pytest.raises(ValueError, match="not a checkpoint of this version"):
         training.run(arguments(), tmp_path / "agent", resume=True)
     assert not (tmp_path / "executed").exists()
+
+
+def test_an_environment_that_a_module_in_the_working_directory_registers(tiny, tmp_path: Path, monkeypatch):
+    (tmp_path / "envs_of_mine.py").write_text(
+        "import gymnasium\n"
+        "gymnasium.register('OfMine-v0', 'fer_gym.envs:ImageSelectEnv', kwargs={'limit': 30, 'pretrain_epochs': 0})\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    mine = training.Arguments("envs_of_mine:OfMine-v0", {}, "reinforce", {"pretrain_episodes": 0}, 1, 0)
+    try:
+        assert len(training.run(mine, tmp_path / "agent", resume=False)) == 1
+        with pytest.raises(UsageError, match="environment 'nobodys:OfMine-v0': there is no module 'nobodys'"):
+            training.run(dataclasses.replace(mine, env_id="nobodys:OfMine-v0"), tmp_path / "agent", resume=False)
+    finally:
+        gym.registry.pop("OfMine-v0", None)
 
 
 def test_resume_without_a_checkpoint_begins(tiny, tmp_path: Path, capsys):
