@@ -323,7 +323,7 @@ class Reinforce(OnPolicyAlgorithm):
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
-        """Walk an episode, a new one if a callback stopped the last; there are no values and log-probabilities to store."""
+        """Walk an episode, a new one if a callback stopped the last; values and log-probabilities are not needed."""
         self.policy.set_training_mode(False)
         begin_whole_walk(self, env)
         rollout_buffer.reset()
