@@ -1,4 +1,4 @@
-"""What became of each episode that an agent lived through."""
+"""A row of numbers for each episode of an agent: its return, its scores, its cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fer_gym.envs.image_select.vector import ImageSelectVectorEnv
 
 
 class EpisodeLog(gym.Wrapper[Any, Any, Any, Any]):
-    """Notes how each episode of ImageSelect-v0 or RegTune-v0 ended, frozen ones left out.
+    """Makes a row of each episode of ImageSelect-v0 or RegTune-v0 at its end, frozen ones left out.
 
     Args:
         env: the environment.
@@ -22,7 +22,7 @@ class EpisodeLog(gym.Wrapper[Any, Any, Any, Any]):
 
     Attributes:
         rows: of all episodes so far.
-        running: what is known of the episode under way, plain data.
+        running: the return, infos and steps of the episode under way, plain data.
     """
 
     def __init__(self, env: gym.Env[Any, Any], note: Callable[[dict[str, Any]], None]) -> None:
