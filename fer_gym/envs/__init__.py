@@ -1,4 +1,4 @@
-"""The environments."""
+"""ImageSelect-v0 and RegTune-v0, scalar and vector."""
 
 from fer_gym.envs.image_select import FinishedWalk, ImageSelectEnv, ImageSelectVectorEnv
 from fer_gym.envs.reg_tune import Chunk, RegTuneEnv, RegTuneVectorEnv

@@ -1,4 +1,4 @@
-"""What all environments share: scores and pickling; and what the scalar ones share: rendering."""
+"""Base classes of the environments: scores and pickling for all, rendering for the scalar ones."""
 
 from __future__ import annotations
 
@@ -22,27 +22,29 @@ ActType = TypeVar("ActType")
 
 
 def keywords_of(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The keywords that an environment was made with, out of the local variables of its `__init__`.
+    """The keywords that an environment was made with.
 
-    The class's signature says which these are: a debugger adds variables of its own to a frame's.
+    Args:
+        kind: the environment's class. Only the names in its signature are taken: a debugger may add local variables.
+        given: `locals()` at the start of its `__init__`.
     """
     return {name: given[name] for name in inspect.signature(kind).parameters}
 
 
 class Picture(Protocol):
-    """What draws an environment."""
+    """What draws an environment and shows the frames in a window."""
 
     def show(self, frame: NDArray[np.uint8], fps: int) -> None:
-        """Show a frame in a window."""
+        """Show a frame, uint8 (H, W, 3), at no more than `fps` frames a second."""
 
     def close(self) -> None:
         """Close the window."""
 
 
 class NetworkEnv(ABC):
-    """An environment in which a network is trained, scalar or vector: the network's scores, and pickling.
+    """Base class of the scalar and vector environments, which train a network: its scores, and pickling.
 
-    A subclass keeps its keywords in `_keywords`.
+    A subclass sets `_keywords`, the keywords that it was made with.
     """
 
     spec: EnvSpec | None
@@ -54,7 +56,7 @@ class NetworkEnv(ABC):
         """The network as it is, with its optimiser and data.
 
         Raises:
-            gymnasium.error.ResetNeeded: before the first reset, and after one that was interrupted.
+            gymnasium.error.ResetNeeded: before the first reset, and after an interrupted reset or step.
         """
 
     @abstractmethod
@@ -109,12 +111,19 @@ class NetworkEnv(ABC):
 
 
 class ScalarEnv(NetworkEnv, gym.Env[ObsType, ActType]):
-    """A Gymnasium environment in which a network is trained. A subclass sets `render_mode`."""
+    """Base class of the scalar environments: rendering. A subclass sets `render_mode`."""
 
-    _picture: Picture | None = None  # made when it is first needed
+    _picture: Picture | None = None  # made by the first `_draw`
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The state as a picture, uint8, (H, W, 3), or in a window."""
+        """Draw the state.
+
+        Returns:
+            uint8 (H, W, 3) with `render_mode="rgb_array"`; None with "human", which shows the picture in a window.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
         if self.render_mode is None:
             gym.logger.warn("render() does nothing without a render_mode: gym.make(..., render_mode='rgb_array')")
             return None
@@ -127,7 +136,7 @@ class ScalarEnv(NetworkEnv, gym.Env[ObsType, ActType]):
 
     @abstractmethod
     def _draw(self) -> NDArray[np.uint8]:
-        """The state as a picture by `_picture`.
+        """Draw the state with `_picture`, which is made if there is none: uint8 (H, W, 3).
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.

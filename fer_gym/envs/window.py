@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class Window:
-    """Shows frames with pygame, which is loaded and opened with the first frame.
+    """Shows frames with pygame. The first frame imports pygame and opens the window.
 
     Args:
         title: of the window.
@@ -24,7 +24,7 @@ class Window:
         self._pygame: Any = None
 
     def show(self, frame: NDArray[np.uint8], frames_per_second: int) -> None:
-        """Draw `frame`, uint8 (H, W, 3), and wait so long that the rate is not exceeded.
+        """Show `frame`, uint8 (H, W, 3), and wait as long as `frames_per_second` asks.
 
         Raises:
             gymnasium.error.DependencyNotInstalled: if pygame is missing.

@@ -1,4 +1,4 @@
-"""Noise on a network's features: where it goes, and the noise that trains its own strength (DNI)."""
+"""Noise on a network's activations: the sites where it is added, and DNI, whose strength is trained."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from fer_gym.errors import UsageError
 from fer_gym.training.generators import DrawsNoise, standard_normal
 from fer_gym.training.networks import NETWORKS, NetworkFactory
 
-#: From an activation z, (B, C, ...), to the noise in units of the normalised activation, of z's shape; None for none.
+#: From an activation z, (B, C, ...), to noise of z's shape in units of the normalised activation; None adds nothing.
 Noise = Callable[[Tensor], Tensor | None]
 
 
 @dataclass(frozen=True)
 class Site:
-    """A place before a ReLU where noise is added, in training.
+    """A place before a ReLU where noise is added in training.
 
-    With batch norm, its output: DNI's unit relu(bn(x) + noise). In a network without it, the input of each `nn.ReLU`,
-    and there the noise is in units of that input's standard deviation per channel over the batch.
+    In a network with batch norm it is the output of a batch norm, as in DNI's unit relu(bn(x) + noise). In another
+    network it is the input of an `nn.ReLU`, and the noise is in units of that input's standard deviation per channel
+    over the batch.
     """
 
     module: nn.Module
 
     def add(self, noise: Noise) -> None:
-        """Let `noise` act here in each training forward pass."""
+        """Add `noise` here in each training forward pass."""
 
         def before_relu(module: nn.Module, inputs: tuple[Tensor]) -> Tensor | None:
             eps = noise(inputs[0]) if module.training else None
@@ -49,7 +50,7 @@ class Site:
         """C of the activation.
 
         Raises:
-            ValueError: without batch norm: the number of channels is then known from the activation only.
+            ValueError: without batch norm, where only the activation shows the number of channels.
         """
         if isinstance(self.module, nn.ReLU):
             raise UsageError("per_channel: True needs a network with batch norm; use False, a strength for each layer")
@@ -81,7 +82,7 @@ class DynamicNoise(DrawsNoise):
     """softplus(rho)·eps with eps ~ N(0, 1); rho is trained with the weights, by the training loss.
 
     Args:
-        channels: one rho for each, or 1 for the layer.
+        channels: C for one rho per channel, or 1 for one rho per layer.
     """
 
     def __init__(self, channels: int = 1) -> None:
@@ -101,7 +102,7 @@ class PeriodicNoise(DrawsNoise):
     Args:
         sigma: in units of the normalised activation.
         period: in training steps.
-        steps: of the network.
+        steps: counts the training steps of the network.
     """
 
     def __init__(self, sigma: float, period: int, steps: _Steps) -> None:
@@ -111,13 +112,13 @@ class PeriodicNoise(DrawsNoise):
         self.steps = steps
 
     def forward(self, z: Tensor) -> Tensor:
-        """The noise for `z`, (B, C, ...): zeros out of its turn."""
+        """The noise for `z`, (B, C, ...): zeros in all other steps."""
         strength = (self.sigma * (self.steps.taken % self.period == 0)).to(z.dtype)
         return strength * standard_normal(z, self.generator)
 
 
 class _Steps(nn.Module):
-    """Counts the training steps of a network, whose sites may each be used several times in one."""
+    """Counts the training steps of a network: one a forward pass, however often a site is used in it."""
 
     taken: Tensor
 

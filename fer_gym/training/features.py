@@ -1,4 +1,4 @@
-"""Where a network's feature is: the state that ImageSelect-v0 shows of an image."""
+"""The feature of an image that ImageSelect-v0 observes: where in a network it is read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PASSED_OVER = (
 
 
 def check_logits(network: nn.Module, image_shape: tuple[int, int, int], classes: int) -> None:
-    """Run `network` once, in evaluation mode.
+    """Run `network` once, in evaluation mode, and check the logits.
 
     Args:
         network: any module from (B, C, H, W) to logits (B, classes).
@@ -60,7 +60,7 @@ def probe(network: nn.Module, image_shape: tuple[int, int, int], classes: int) -
 
 
 def _try(network: nn.Module, forward: Callable[[Tensor], Any], image_shape: tuple[int, int, int]) -> Any:
-    """What `forward` makes of two pictures, with `network` in evaluation mode."""
+    """What `forward` returns for two pictures, with `network` in evaluation mode."""
     parameter = next(network.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
     # Not a black picture: a network without biases maps it to zeros, on which any two heads agree.
@@ -79,10 +79,10 @@ def _try(network: nn.Module, forward: Callable[[Tensor], Any], image_shape: tupl
 def extractor(network: nn.Module) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     """A function from pictures (B, C, H, W) to (features (B, D), logits (B, classes)) in one pass.
 
-    The feature is `network.features(x)` where the network has both `features` and `head` and that is
-    two-dimensional; otherwise the output of its first `nn.Linear` after its activation, or, with one `nn.Linear`
-    only, that layer's input; flattened, where the layer is applied to several vectors of a picture. Use it in
-    evaluation mode.
+    The feature is `network.features(x)` if the network has both `features` and `head` and `features(x)` is
+    two-dimensional. Otherwise it is the output of the first `nn.Linear`, after its activation; with one `nn.Linear`
+    only, that layer's input. It is flattened if the layer is applied to several vectors of a picture. Call the
+    function in evaluation mode.
     """
     if hasattr(network, "features") and hasattr(network, "head"):
         split: Any = network
@@ -103,7 +103,7 @@ def _from_first_dense(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
         if inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
             calls.append((module, inputs[0], output))
 
-    # The innermost layers, and those that hold nothing but the noise added to them.
+    # The innermost layers, and those whose only children are noise layers that were added to them.
     leaves = [
         module for module in network.modules() if all(isinstance(child, DrawsNoise) for child in module.children())
     ]

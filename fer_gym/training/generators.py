@@ -1,4 +1,4 @@
-"""Random draws from generators of one's own, and the global ones left as they were."""
+"""Random draws from a trainer's own generators; the global generators are left as they were."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def global_generators_restored(seed: int) -> Iterator[None]:
 
 
 def standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Draws from N(0, 1) in the shape, layout, type and place of `like`."""
+    """Draws from N(0, 1), with the shape, memory layout, dtype and device of `like`."""
     drawn = torch.empty_like(like)
     # On a CPU PyTorch fills a channels-last tensor number by number, eight times as slowly as the same memory in a row.
     drawn.as_strided((drawn.numel(),), (1,)).normal_(generator=generator)
@@ -43,7 +43,7 @@ def standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 class DrawsNoise(nn.Module):
-    """A layer that draws from `generator`, which the run sets to its own; the global one before that."""
+    """A layer that draws from `generator`, which a trainer sets to its own; None is PyTorch's global generator."""
 
     generator: torch.Generator | None = None
 
@@ -52,7 +52,7 @@ class Dropout(DrawsNoise):
     """Dropout that draws its mask from a given generator, not from the global one.
 
     Args:
-        rate: probability of dropping, in [0, 1]; a tensor (0-dimensional) where a regulariser sets it, under 1.
+        rate: probability of dropping, in [0, 1]; a 0-dimensional tensor, under 1, if a regulariser sets it.
         per_channel: drop whole channels, as `nn.Dropout2d` does.
     """
 
@@ -68,7 +68,7 @@ class Dropout(DrawsNoise):
         shape = (*x.shape[:2], *[1] * (x.ndim - 2)) if self.per_channel else x.shape
         rate = self.rate
         if not isinstance(rate, Tensor) or rate.device.type == "cpu":
-            rate = float(rate)  # elsewhere its value is not asked for: that would wait for the GPU
+            rate = float(rate)  # not on a GPU: reading the value would wait for it
             if rate in (0.0, 1.0):
                 return x if rate == 0.0 else x * 0.0
         # On AMD processors PyTorch's bernoulli_ takes three times as long.
@@ -84,11 +84,11 @@ _PER_CHANNEL = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 def draw_noise_from(network: nn.Module, generator: torch.Generator) -> None:
-    """Let every layer of `network` that draws do so from `generator`; PyTorch's dropout is replaced by `Dropout`."""
+    """Let every noise layer of `network` draw from `generator`; PyTorch's dropout layers are replaced by `Dropout`."""
     for module in list(network.modules()):
-        # Not named_children(): that shows a layer used in two places once.
+        # Not named_children(): that lists a layer used in two places only once.
         for name, child in module._modules.items():
-            # By its very type: a subclass may do something else.
+            # No subclasses: they may do something else.
             if isinstance(child, (nn.Dropout, *_PER_CHANNEL)) and type(child) in (nn.Dropout, *_PER_CHANNEL):
                 own = Dropout(child.p, per_channel=isinstance(child, _PER_CHANNEL)).train(child.training)
                 setattr(module, name, own)

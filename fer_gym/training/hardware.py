@@ -1,4 +1,4 @@
-"""The device and the precision that "auto" means, and what a process needs for training: memory, streams, forks."""
+"""What "auto" means for device and precision, and what training needs of a process: memory, streams, forks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fer_gym.errors import UsageError
 PRECISIONS = ("auto", "fp32", "bf16")
 # The CPU features that multiply bfloat16 in hardware (x86 and Arm); without them bf16 is slower than fp32.
 _BF16_FEATURES = {"amx_bf16", "avx512_bf16", "bf16"}
-# Parameters of glibc's mallopt: from which size on a block is mapped by itself, and how much free memory is kept.
+# Parameters of glibc's mallopt: how much free memory it holds, and from which size on a block is mapped by itself.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 2**30
 
@@ -58,7 +58,7 @@ def uses_bf16(precision: str, device: torch.device) -> bool:
 
 
 def takes_images(device: torch.device, size: int) -> bool:
-    """Whether images of `size` bytes are copied to the device before the training: to CUDA, in half of what is free."""
+    """Whether images of `size` bytes are copied to the device: on CUDA, if they fit in half of its free memory."""
     if device.type == "cpu":
         return False
     free, _ = torch.cuda.mem_get_info(device)
@@ -75,10 +75,10 @@ def takes_images(device: torch.device, size: int) -> bool:
 
 @cache
 def keep_freed_memory() -> None:
-    """Tell glibc to keep up to 1 GiB of what the process frees, as CUDA's allocator does, instead of returning it.
+    """Let glibc hold up to 1 GiB of memory that the process frees, as CUDA's allocator does, instead of returning it.
 
-    By default it returns every large tensor to the kernel, which then hands it out anew, zeroed, page by page, in each
-    training step: a quarter of CNN-A's time. Nothing is done under another C library, or where
+    By default glibc returns the memory of every large tensor to the kernel, which gives it back zeroed, page by page,
+    in each training step: a quarter of CNN-A's time. Nothing is done under another C library, or where
     `MALLOC_TRIM_THRESHOLD_` or `MALLOC_MMAP_THRESHOLD_` is set in the environment.
     """
     chosen = {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"} & os.environ.keys()
@@ -89,10 +89,11 @@ def keep_freed_memory() -> None:
 
 
 def _one_thread_in_forks() -> None:
-    """Let a forked process compute with one thread.
+    """Let a forked process compute with one PyTorch thread.
 
-    PyTorch's threads do not exist in a fork, and an operation that is shared out among them would wait for ever. Worker
-    processes of `AsyncVectorEnv` and `SubprocVecEnv` are forks by default, and one thread is what each should have.
+    The parent's threads do not exist in a fork, and an operation that is shared out among them would wait for ever. So
+    the workers of `AsyncVectorEnv` (forks by default on Linux, up to Python 3.13) and of SB3's
+    `SubprocVecEnv(start_method="fork")` train with one thread each. A worker that sets more waits for ever.
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
@@ -102,7 +103,7 @@ _one_thread_in_forks()
 
 
 def side_by_side(works: Iterable[Callable[[], object]], device: torch.device) -> None:
-    """Do each of `works`; on CUDA each is launched on a stream of its own, and what comes after waits for all."""
+    """Do each of `works`. On CUDA each runs on a stream of its own, and the current stream then waits for all."""
     if device.type == "cpu":
         for work in works:
             work()
@@ -120,7 +121,7 @@ def side_by_side(works: Iterable[Callable[[], object]], device: torch.device) ->
 
 @cache
 def _side_stream(device: torch.device, number: int) -> torch.cuda.Stream:
-    """The same one each time: CUDA's allocator gives memory back to the stream that it was asked for on."""
+    """Always the same stream for a number: CUDA's allocator reuses memory only on the stream that asked for it."""
     return torch.cuda.Stream(device)
 
 
@@ -130,7 +131,7 @@ def out_of_memory_explained(device: torch.device, batch_size: int | None = None)
 
     Args:
         device: that the work runs on.
-        batch_size: of a training; None in an evaluation, whose batches it does not size.
+        batch_size: of the training; None in an evaluation, which does not use it.
 
     Raises:
         UsageError: in place of PyTorch's error, which spans many lines and names no keyword.
@@ -155,7 +156,7 @@ def out_of_memory_explained(device: torch.device, batch_size: int | None = None)
 def training_modes() -> Iterator[None]:
     """PyTorch's global modes as training needs them, whatever the caller's are.
 
-    Loops that collect steps like to run under `torch.no_grad()`, `torch.inference_mode()` or `torch.autocast`. Here
+    Loops that collect steps often run under `torch.no_grad()`, `torch.inference_mode()` or `torch.autocast`. Here
     gradients are on, nothing is cast, and floats are float32.
     """
     default = torch.get_default_dtype()

@@ -1,4 +1,4 @@
-"""A split's images where batches are cut from, and what they are standardised by."""
+"""The images of a split, from which batches are cut, and the mean and deviation that standardise them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from fer_gym.data.splits import Split
 
-# Images whose grey levels are counted at once.
+# How many images' grey levels are counted at once.
 _COUNTED = 1024
-# Pixels and labels on a device, for every trainer in the process that trains there on the split.
+# The pixels and labels of a split on a device, shared by all trainers of the process.
 _on_devices: WeakKeyDictionary[Split, dict[torch.device, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
 
 
@@ -24,12 +24,12 @@ def is_on(device: torch.device, split: Split) -> bool:
 
 
 class Images:
-    """A split's images where batches are cut from, uint8.
+    """The images (uint8) and labels of a split, from which batches are cut.
 
     Args:
-        split: the images, mostly a memory map.
+        split: mostly a memory map.
         device: where batches are wanted.
-        resident: copy all of them there at once, unless another has; else each batch is copied when it is cut.
+        resident: copy the whole split to the device, unless it is there; else each batch is copied when it is cut.
     """
 
     def __init__(self, split: Split, device: torch.device, *, resident: bool) -> None:
@@ -71,7 +71,7 @@ def mean_and_std(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArra
     levels = np.arange(256)
     mean, std = [], []
     for channel in range(pixels.shape[1]):
-        # In parts: NumPy counts int64, eight times the memory of the images.
+        # In parts: `np.bincount` converts to int64, eight times the memory of the images.
         parts = (pixels[start : start + _COUNTED, channel] for start in range(0, len(pixels), _COUNTED))
         counts = sum((np.bincount(part.ravel(), minlength=256) for part in parts), np.zeros(256, np.int64))
         average = (counts * levels).sum() / counts.sum()

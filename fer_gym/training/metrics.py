@@ -1,4 +1,4 @@
-"""Accuracy and F1, all of them computed from one confusion matrix."""
+"""Accuracy and F1 of a whole split, from its confusion matrix, and F1 of mini-batches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def confusion_matrix(labels: NDArray[np.int64], predictions: NDArray[np.int64], 
 
 
 def batch_macro_f1(labels: NDArray[np.int64], predictions: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
-    """The macro F1 of each of n mini-batches, from one count.
+    """The macro F1 of each of n mini-batches.
 
     Args:
         labels: int64, (n, B), each in 0..num_classes-1.

@@ -13,7 +13,7 @@ class OneDnnStack(nn.Sequential):
 
     There, under autocast, the images stay from the first of these layers to the last in the layout that oneDNN chooses
     itself. With AVX-512 that is blocks of 16 channels, in which it convolves, pools and rectifies faster than in the
-    channels-last layout that PyTorch asks of it. Layers with hooks, and others that were put in, get dense tensors.
+    channels-last layout that PyTorch asks of it. Layers with hooks, and layers of other types, get dense tensors.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ def _uses_onednn(x: Tensor) -> bool:
 
 
 def _call(layer: nn.Module, x: Tensor) -> Tensor:
-    """The layer's output, in oneDNN's layout where oneDNN knows the layer."""
+    """The layer's output, in oneDNN's layout if oneDNN has such a layer."""
     if layer._forward_pre_hooks or layer._forward_hooks or layer._backward_pre_hooks or layer._backward_hooks:
         return layer(_dense(x))  # type: ignore[no-any-return]
     if type(layer) is nn.Conv2d and layer.padding_mode == "zeros" and isinstance(layer.padding, tuple):

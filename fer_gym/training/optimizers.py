@@ -1,4 +1,4 @@
-"""The optimisers, whose state is put back in place: a recorded step goes on writing to the same tensors."""
+"""The optimisers. Their state can be restored in place, since a recorded step uses the same tensors each time."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ OPTIMIZERS = ("adam", "sgd")
 
 
 def build(name: str, network: nn.Module, learning_rate: float, *, capturable: bool) -> torch.optim.Optimizer:
-    """The optimiser of a network: "adam", or "sgd" with momentum 0.9; `capturable` as part of a CUDA graph."""
+    """The optimiser of a network: "adam", or "sgd" with momentum 0.9; `capturable` if a CUDA graph records it."""
     parameters = network.parameters()
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=learning_rate, momentum=0.9, fused=True)
-    # Capturable, its step counts on the device.
+    # A capturable Adam counts its steps on the device.
     return torch.optim.Adam(parameters, lr=learning_rate, fused=True, capturable=capturable)
 
 
 def rewind(optimizer: torch.optim.Optimizer) -> None:
-    """Back to the beginning: Adam's and SGD's states all begin at 0."""
+    """Reset the state in place: Adam's and SGD's begin at 0."""
     for state in optimizer.state.values():
         for tensor in _tensors(state):
             tensor.zero_()
 
 
 def load(optimizer: torch.optim.Optimizer, saved: dict[str, Any], *, in_place: bool) -> None:
-    """Go on from `saved`, a `state_dict` of such an optimiser; nothing of it is kept.
+    """Load a copy of a saved state into an optimiser.
 
     Args:
-        optimizer: what goes on.
-        saved: the state. A parameter that no loss has reached yet has none.
-        in_place: keep to the tensors that there are.
+        optimizer: of `build`.
+        saved: its `state_dict`. A parameter that no loss has reached yet has no state.
+        in_place: write into the tensors that the optimiser has.
     """
     if not (in_place and optimizer.state):
-        # An optimiser keeps the tensors that it is given, so it gets its own.
+        # `load_state_dict` would share the tensors of `saved` with the optimiser.
         optimizer.load_state_dict(copied(saved))
         return
     rewind(optimizer)

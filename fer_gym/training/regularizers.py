@@ -31,9 +31,9 @@ class Regularizer:
     `self.generator` alone. At strength 0 it must change nothing.
 
     Attributes:
-        name: what infos and records call it.
+        name: its name in infos and records.
         is_rate: whether the strength is a share, so that it must stay under 1.
-        strength: float32, 0-dimensional, on the run's device; a view, so never replace it.
+        strength: float32, 0-dimensional, on the run's device; a view that the trainer writes to, so never replace it.
         generator: on the same device, this regulariser's own.
     """
 
@@ -44,11 +44,11 @@ class Regularizer:
 
     @property
     def is_off(self) -> bool:
-        """Whether the work can be spared. Asked on the CPU only: on a GPU the answer would cost a synchronisation."""
+        """Whether the strength is known to be 0. False on a GPU, where reading it would cost a synchronisation."""
         return self.strength.device.type == "cpu" and self.strength.item() == 0.0
 
     def attach(self, network: nn.Module) -> None:
-        """Take hold of a newly built network.
+        """Prepare a newly built network, for example with hooks.
 
         Raises:
             ValueError: if the network has no site for this regulariser.
@@ -76,7 +76,7 @@ class Regularizer:
         """Change the parameters in place just before the optimiser's step; under `torch.no_grad()`.
 
         Args:
-            parameters: those of the network that decay, see `feature_noise.DynamicNoise`.
+            parameters: the network's trainable ones, but for those with an attribute `decays` that is False.
             learning_rate: of the optimiser.
         """
 
@@ -180,7 +180,7 @@ def larger_of_symmetric_beta(alpha: Tensor, generator: torch.Generator) -> Tenso
     """max(l, 1 - l) of a draw l ~ Beta(alpha, alpha); 1 at alpha 0.
 
     From Bailey's polar formula for Student's t: with t of 2·alpha degrees of freedom, 1/2 + t / (2·sqrt(2·alpha + t²))
-    is Beta(alpha, alpha). Two uniform numbers and no rejection, so it runs on a GPU without asking anything back.
+    is Beta(alpha, alpha). Two uniform numbers and no rejection, so it runs on a GPU without a synchronisation.
     """
     u, v = torch.rand(2, generator=generator, device=alpha.device)
     w = (u ** (-1.0 / alpha) - 1.0) * torch.cos(2.0 * math.pi * v) ** 2
@@ -194,7 +194,7 @@ REGULARIZERS: dict[str, type[Regularizer]] = {
 
 
 class Strengths:
-    """The regularisers of a run with their bounds, and the one tensor that holds their strengths.
+    """The regularisers of a run and the bounds of their strengths.
 
     Args:
         bounds: regulariser to (a, b), the range of its strength: a name in `REGULARIZERS` or a `Regularizer`.

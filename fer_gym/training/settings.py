@@ -68,7 +68,7 @@ def feature_width(settings: TrainerSettings, splits: Splits) -> int:
     if isinstance(settings.network, str):
         width: int = settings.factory.feature_width  # type: ignore[attr-defined]
         return width
-    # One thread: forking a process after a multi-threaded operation would hang it (AsyncVectorEnv does fork).
+    # One thread, so that making an environment starts no thread pool in a process that may be forked later.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -23,7 +23,7 @@ from fer_gym.training.recorded import Recorded, graphs_are_wanted
 from fer_gym.training.regularizers import REGULARIZERS, Regularizer, Strengths, Targets, seed_of
 from fer_gym.training.settings import TrainerSettings, build_network
 
-# What is only evaluated comes in batches of any size: large ones take less time per image, and more memory. In pixels.
+# Pixels of an evaluation batch: large batches take less time per image, and more memory.
 _EVALUATION_PIXELS = {"cpu": 256 * 48**2, "cuda": 1024 * 48**2}
 
 
@@ -65,7 +65,7 @@ class Batches:
 
 @dataclass(frozen=True)
 class Pending:
-    """Batches whose outputs are still on the device: float32, (n, 1 + B), losses and predictions side by side."""
+    """Mini-batches whose outputs are still on the device: float32, (n, 1 + B), for each its loss and B predictions."""
 
     outputs: Tensor
     indices: Tensor
@@ -113,8 +113,8 @@ class Trainer:
         self._strengths: Tensor | None = None
         if strengths is not None:
             self._regularizers, self._strengths = strengths.build(self.device, 255.0 * self._inverse_std)
-        # A user's network is built anew for each run, and a user's regulariser attached to each; what they do on the
-        # host, a recorded step would not do again.
+        # A recorded step would not repeat what a user's network or regulariser does on the host. And each run needs a
+        # new network of a user's factory, to which a user's regulariser is attached.
         self._all_ours = isinstance(settings.network, str) and all(
             type(regularizer) in REGULARIZERS.values() for regularizer in self._regularizers
         )
@@ -126,12 +126,12 @@ class Trainer:
 
     @hardware.training_modes()
     def initialise(self, seed: int) -> None:
-        """Start afresh from `seed`: new weights, a new optimiser, generators at their beginning."""
+        """Start afresh from `seed`: new weights, a new optimiser, reseeded generators."""
         sequence = np.random.SeedSequence(seed)
         weights, order, noise, validation = (int(s) for s in sequence.generate_state(4, np.uint32))
         network = build_network(self.settings.factory, self.splits, weights)
         if hasattr(self, "network") and self._all_ours:
-            # In place: a recorded step keeps to the tensors that it was recorded with.
+            # In place: a recorded step goes on using the tensors that it was recorded with.
             self.network.load_state_dict(network.state_dict())
             optimizers.rewind(self._optimizer)
         else:
@@ -146,7 +146,7 @@ class Trainer:
             self._strengths.zero_()
 
     def _take(self, network: nn.Module) -> None:
-        """Train this network from now on: its optimiser, its generator, its regularisers."""
+        """Train `network` from now on: give it an optimiser, a generator and the regularisers."""
         if network is getattr(self, "network", None):
             raise UsageError("network: the factory returned the same module twice; let it build a new one each time")
         self.network = network.to(self.device)
@@ -157,7 +157,7 @@ class Trainer:
         self._optimizer = optimizers.build(
             settings.optimizer, self.network, settings.learning_rate, capturable=capturable
         )
-        # As AdamW, which leaves a frozen weight alone.
+        # A frozen weight does not decay, as in AdamW.
         self._decaying = [
             weight for weight in self.network.parameters() if weight.requires_grad and getattr(weight, "decays", True)
         ]
@@ -195,7 +195,7 @@ class Trainer:
                 self._steps(indices[order].split(self.settings.batch_size))
 
     def _steps(self, batches: Iterable[Tensor]) -> list[Tensor]:
-        """A gradient step on each batch of indices; CUDA replays those of the usual size from a recording."""
+        """A gradient step on each batch of indices; on CUDA those of full size are replayed from a recording."""
         if self._recorded is None:
             return [self._step(batch) for batch in batches]
         whole = self.settings.batch_size
@@ -238,8 +238,8 @@ class Trainer:
     def train_batches(self, count: int) -> Pending:
         """Train on the next `count` mini-batches of `batch_size` images under the strengths as they are.
 
-        The training images come in epochs, each in an order drawn anew; a batch that an epoch's end cuts goes on with
-        the next one, so that all have one size.
+        The training images come in epochs, each in an order drawn anew; a batch at an epoch's end is filled up
+        from the next epoch, so that all have the same size.
         """
         indices = self._next_batches(count)
         self.network.train()
@@ -268,14 +268,14 @@ class Trainer:
 
     @hardware.training_modes()
     def _score(self, indices: Tensor, split: str) -> Pending:
-        """Score mini-batches, (n, B), in one evaluation pass, in which each image's logits are its own."""
+        """Score mini-batches, (n, B), in one pass: in evaluation mode an image's logits do not depend on its batch."""
         logits = self._logits(split, indices.flatten()).view(*indices.shape, -1)
         labels = self._images[split].labels(indices.flatten()).view(indices.shape)
         losses = F.cross_entropy(logits.transpose(1, 2), labels, reduction="none").mean(dim=1)
         return Pending(_rows(losses, logits), indices, split)
 
     def read(self, *pending: Pending) -> list[Batches]:
-        """Bring the outputs of batches over from the device, all of them in one copy."""
+        """Copy the outputs of batches from the device to the host, all in one transfer."""
         outputs = torch.cat([part.outputs for part in pending]).cpu().numpy()
         batches, start = [], 0
         for part in pending:
@@ -319,10 +319,9 @@ class Trainer:
     def _evaluation_pass(
         self, split: str, indices: Tensor, forward: Callable[[Tensor], tuple[Tensor, ...]]
     ) -> list[Tensor]:
-        """What `forward` makes of a split's images at `indices`, (N,), in that order, each float32 (N, ...).
+        """What `forward` returns for a split's images at `indices`, (N,), in that order, each float32 (N, ...).
 
-        It goes into one tensor as it comes: small results kept between large ones that are freed would leave the
-        memory full of holes.
+        The results go into preallocated tensors: small ones between freed large ones would fragment the memory.
         """
         images = self._images[split]
         self.network.eval()
@@ -360,8 +359,8 @@ class Trainer:
         return x.sub_(self._mean).mul_(self._inverse_std)
 
     def _autocast(self) -> torch.autocast:
-        # PyTorch forgets the weights it has cast when the outermost such block ends, and that may be the caller's: with
-        # its cache on, the network would be trained and run as it was in the first step.
+        # No cache: PyTorch drops its cached casts of the weights only when the outermost autocast block ends, which may
+        # be the caller's. Until then every step would use the weights of the first.
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16, cache_enabled=False)
 
     @hardware.training_modes()
@@ -375,7 +374,7 @@ class Trainer:
         }
 
     def generators(self) -> dict[str, Any]:
-        """The part of the state that later draws come from."""
+        """The part of the state that decides later draws: the generators, and the rest of the epoch."""
         return {
             "order_generator": self._order_generator.get_state(),
             "noise_generator": self._noise_generator.get_state(),
@@ -386,7 +385,7 @@ class Trainer:
 
     @hardware.training_modes()
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state: training from it gives the same bits as the trainer it came from."""
+        """Go on from `state`: the training gives the same bits as that of the trainer it came from."""
         self.network.load_state_dict(state["network"])
         optimizers.load(self._optimizer, state["optimizer"], in_place=self._recorded is not None)
         self._order_generator.set_state(state["order_generator"])

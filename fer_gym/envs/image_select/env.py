@@ -31,8 +31,8 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
 
     ## Observation
     `Box(float32, (2D,))`: the feature of the current image, then the mean feature of the images retained before it
-    in this episode (zeros while there is none). D is the width of the network's first dense layer, 128; of the
-    penultimate feature, 512, for "vgg19" and "resnet34". With `observe_label=True` the label follows as one-hot.
+    in this episode (zeros while there is none). D is 128, the width of the network's first dense layer; for "vgg19"
+    and "resnet34" it is 512, the width of the penultimate feature. With `observe_label=True` the one-hot label follows.
 
     ## Action
     `Discrete(2)`: 0 removes the image, 1 retains it.
@@ -45,28 +45,29 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
     | "probability" (Eq. 2) | p(y_i) - baseline_i - retain_cost | sum of R_i over the retained (Eq. 3) | by `credit` |
     | "f1_change" | validation macro F1 after - before | the same | the same |
     | "log_likelihood" | mean of log p(y_i) over the retained, over all if none is | the same | the same |
-    | a callable | gets a `FinishedWalk`; returns (N,) numbers or a float | as the row of its shape | likewise |
+    | a callable | the (N,) numbers that it returns | sum of R_i over the retained | by `credit` |
+    | a callable | the float that it returns | the same | the same |
 
-    p(y_i) is the network's probability, after the training and in evaluation mode, of the label y_i that image i was
-    given. `baseline`: "dataset" = mean_j p(y_j) of image j; "marginal" = mean_j p(y_i) of image j; "class" = 1/C; all
-    over the N training images. `credit`:
-    "retained" a_i R_i, "signed" (2 a_i - 1) R_i, "literal" R_i. Eq. 6 has no sum over the future, so an agent learns
-    from a credit with gamma = 0 and lambda = 0.
+    A callable gets a `FinishedWalk`. p(y_i) is short for p(y_i|x_i), the probability that the network gives image x_i's
+    label, in evaluation mode after the training. `baseline`: "dataset" = mean_j p(y_j|x_j), "marginal" =
+    mean_j p(y_i|x_j), both over the N training images; "class" = 1/C. With a_i the action, `credit` is "retained"
+    a_i R_i, "signed" (2 a_i - 1) R_i or "literal" R_i. Eq. 6 has no sum over the future, so an agent learns from a
+    credit with gamma = 0 and lambda = 0.
 
     ## Start and end
-    `reset(seed=s)` starts afresh: new weights, `pretrain_epochs` epochs on everything (cached), a new walk. `reset()`
+    `reset(seed=s)` starts afresh: new weights, `pretrain_epochs` epochs on all images (cached), a new walk. `reset()`
     begins the next episode; `reset(options={"freeze": True})` one that trains nothing. An episode terminates after
     the last image and is never truncated. Retaining nothing trains nothing and is legal.
 
     ## Info
-    The last step's, in walk order: `sample_index` (N,) int64, `retained` (N,) bool, `sample_rewards` and
+    The last step's info, in walk order: `sample_index` (N,) int64, `retained` (N,) bool, `sample_rewards` and
     `sample_credits` (N,) float32; `keep_ratio`; `validation`: `accuracy`, `average_accuracy`, `macro_f1`,
     `macro_f1_of_means`.
 
     ## Arguments
     Args:
         dataset: a name that `fer_gym.data.load` knows, or a `Splits`.
-        root: where the data set is; None for "synthetic".
+        root: where the data set is, see `fer_gym.data.load`; "synthetic" needs none.
         limit: at most so many training images.
         noise: corruption of the training images, see `fer_gym.data.load`.
         data_seed: decides split, limit and noise, and nothing else.
@@ -77,19 +78,19 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
         carry_over: go on with the network as it is; else every episode starts from the pretrained one.
         reward: see above.
         baseline: see above.
-        retain_cost: the price of keeping an image, see above.
+        retain_cost: subtracted from each R_i, see above.
         credit: see above.
-        shuffle: draw the order of the walk; else it is the data set's.
+        shuffle: draw the order of the walk anew each episode; else walk in the data set's order.
         observe_label: append the one-hot label. A selector that does not see it cannot find flipped labels.
         batch_size: images per gradient step.
         optimizer: "adam" or "sgd".
         learning_rate: of the optimiser.
         precision: "auto", "fp32" or "bf16".
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda" or "cuda:N".
         render_mode: None, "rgb_array" or "human".
 
     Raises:
-        ValueError: a keyword, an action or an option is not allowed; the message names it and what is.
+        ValueError: a keyword, an action or an option is not allowed; the message names it and what is allowed.
         DatasetError: the data set is unusable.
     """
 
@@ -133,11 +134,11 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin an episode; with `seed`, afresh. `options={"freeze": True}`: it will train nothing."""
+        """Begin an episode; with `seed`, from new weights. `options={"freeze": True}`: the episode trains nothing."""
         check_options(options, allowed=("freeze",))
         frozen = flag_in(options, "freeze")
         super().reset(seed=seed)
-        self._walk = None  # should this be interrupted, no step is taken before the next reset
+        self._walk = None  # if this is interrupted, the next call must be a reset
         self._walk = walk = self._new_walk(self.run.begin(self.np_random, afresh=seed is not None, frozen=frozen))
         if self.render_mode == "human":
             self.render()
@@ -177,7 +178,7 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
             raise ResetNeeded("there is no episode: call reset()")
         return self._walk
 
-    # -- what others may ask -------------------------------------------------------------------------------------
+    # -- the current image ---------------------------------------------------------------------------------------
 
     @property
     def current_image(self) -> int:

@@ -16,15 +16,15 @@ from fer_gym import files
 from fer_gym.data import cache
 from fer_gym.training import VERSION, Trainer
 
-# Enough for a benchmark of ten seeds on three tasks; the least recently used go first.
+# Networks in the cache: enough for a benchmark of ten seeds on three tasks.
 _KEPT = 32
 
 
 def pretrain(trainer: Trainer, seed: int, epochs: int) -> None:
     """Bring `trainer` to the state after `epochs` epochs on every training image from `seed`.
 
-    The state is cached by data, network, settings and seed; the bits are the same either way. User's network
-    factories are trained each time, since two of them may have one name.
+    The state is cached by data, network, settings and seed; the bits are the same either way. The networks of
+    a user's factory are not cached, since two factories may have the same name.
     """
     trainer.initialise(seed)
     if epochs == 0 or not isinstance(trainer.settings.network, str):
@@ -35,9 +35,9 @@ def pretrain(trainer: Trainer, seed: int, epochs: int) -> None:
         try:
             trainer.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError):
-            trainer.initialise(seed)  # a damaged file is made anew
+            trainer.initialise(seed)  # a damaged file is written anew
         else:
-            with contextlib.suppress(FileNotFoundError):  # another process may have thrown it out
+            with contextlib.suppress(FileNotFoundError):  # another process may have deleted it
                 os.utime(path)
             return
     trainer.train_epochs(trainer.all_images(), epochs)
@@ -64,7 +64,7 @@ def fingerprint(trainer: Trainer) -> str:
 
 
 def _save(trainer: Trainer, path: Path) -> None:
-    """Cache a pretrained network, and remove those that were not used for longest."""
+    """Cache a pretrained network, and delete the least recently used ones beyond `_KEPT`."""
     with files.written_whole(path) as file:
         torch.save(trainer.state_dict(), file)
     by_use = sorted(path.parent.glob("*.pt"), key=_last_use, reverse=True)
@@ -75,5 +75,5 @@ def _save(trainer: Trainer, path: Path) -> None:
 def _last_use(file: Path) -> float:
     try:
         return file.stat().st_mtime
-    except FileNotFoundError:  # another process has thrown it out
+    except FileNotFoundError:  # another process has deleted it
         return 0.0

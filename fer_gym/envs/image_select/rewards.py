@@ -1,7 +1,4 @@
-"""The rewards of ImageSelect-v0 and the credit of each step of the walk.
-
-The table of the class docstring of `ImageSelectEnv`, as code.
-"""
+"""The rewards of ImageSelect-v0 and the credit of each step: the table in `ImageSelectEnv`'s docstring, as code."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ REWARDS = ("probability", "f1_change", "log_likelihood")
 
 @dataclass(frozen=True)
 class FinishedWalk:
-    """An episode after its training: what a reward is computed from. Arrays are in walk order.
+    """A finished episode, from which its reward is computed. Arrays are in walk order.
 
     Attributes:
         probabilities: float32, (N, C): p(e|x_i) of the network, in evaluation mode, after the training.
@@ -62,7 +59,7 @@ def probability(walk: FinishedWalk, baseline: str = "dataset", retain_cost: floa
     Args:
         walk: the finished walk.
         baseline: "dataset" = mean_j p(y_j|x_j); "marginal" = mean_j p(y_i|x_j); "class" = 1/C.
-        retain_cost: of each image, in units of the probability.
+        retain_cost: subtracted from each image's reward, in units of the probability.
     """
     p = walk.probabilities.astype(np.float64)
     given = np.take_along_axis(p, walk.labels[:, None], axis=1)[:, 0]
@@ -94,13 +91,13 @@ def values(
     baseline: str = "dataset",
     retain_cost: float = 0.0,
 ) -> NDArray[np.float64]:
-    """R_i of every image, float64, (N,); or, 0-dimensional, one number for the whole walk.
+    """R_i of every image, float64 (N,); or one number for the whole walk, float64 ().
 
     Args:
         walk: the finished walk.
         reward: one of `REWARDS`, or a function of the walk.
-        baseline: of "probability" alone; one of `BASELINES`.
-        retain_cost: of "probability" alone.
+        baseline: one of `BASELINES`; only "probability" uses it.
+        retain_cost: only "probability" uses it.
 
     Raises:
         ValueError: if a function of the user's returns neither a float nor (N,) numbers, or a non-finite one.
@@ -117,7 +114,7 @@ def values(
         value = reward(walk)
     per_image = np.asarray(value, dtype=np.float64)
     count = len(walk.labels)
-    # Finite in the float32 of the credits.
+    # Finite in float32 as well, the dtype of rewards and credits.
     finite = bool((np.abs(per_image) <= np.finfo(np.float32).max).all())
     if per_image.shape not in ((), (count,)) or not finite:
         raise UsageError(
@@ -128,12 +125,12 @@ def values(
 
 
 def assign(values: NDArray[np.float64], retained: NDArray[np.bool_], credit: str = "retained") -> WalkRewards:
-    """The rewards and credits of images.
+    """The rewards and credits of n images.
 
     Args:
-        values: R_i, as `values` returns them: (n,), or 0-dimensional.
+        values: R_i, as `values` returns them: float64 (n,) or ().
         retained: bool, (n,): a_i.
-        credit: of per-image rewards; "retained" a_i·R_i, "signed" (2a_i - 1)·R_i, "literal" R_i.
+        credit: of per-image rewards: "retained" a_i·R_i, "signed" (2a_i - 1)·R_i, "literal" R_i.
     """
     if values.ndim == 0:
         everywhere = np.full(len(retained), values, dtype=np.float32)
@@ -166,9 +163,10 @@ def reward_shards(
     credit: str = "retained",
     retain_cost: float = 0.0,
 ) -> list[WalkRewards]:
-    """The rewards of each walker, for its own images: image i of the walk is walker i mod K's.
+    """The rewards of each of K = `walkers` walkers for its own images; image i of the walk belongs to walker i mod K.
 
-    R_i of an image, its baseline included, is over all N images. One number for the whole walk goes to each walker.
+    Baselines are over all N images. A reward that is one number for the whole walk goes to each walker in full. The
+    other arguments are those of `values` and `assign`.
     """
     whole = values(walk, reward, baseline, retain_cost)
     shares = [whole[k::walkers] if whole.ndim else whole for k in range(walkers)]

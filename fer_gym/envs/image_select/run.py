@@ -1,4 +1,4 @@
-"""The network that images are selected for: what it is trained on, and what it makes of every image."""
+"""The network of ImageSelect-v0: its pretraining, its training on the retained images, its evaluation."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from fer_gym.envs.image_select.rewards import FinishedWalk, RewardFunction
 from fer_gym.training import NetworkFactory, Outputs, Trainer, TrainerSettings
 from fer_gym.training.settings import feature_width
 
-# The features of a sane network are far inside; the bound makes the observation space finite.
+# Makes the observation space finite; features are far smaller unless the network has diverged.
 FEATURE_BOUND = 1e6
 
 
 class Run:
-    """The network of ImageSelect-v0, from its pretraining through one episode after another.
+    """The network of ImageSelect-v0: pretrained, then trained at the end of each episode.
 
-    An environment walks the order that `begin` returns, and hands the retained images to `train_on`. With K walkers,
-    image i of that order is walker i mod K's: the observations of one step lie side by side.
+    An environment walks the order that `begin` returns, and passes the retained images to `train_on`. With K walkers,
+    image i of that order belongs to walker i mod K, so that the observations of one step are adjacent in memory.
 
-    The arguments are keywords of `ImageSelectEnv`, where they are explained.
+    The arguments are those of `ImageSelectEnv`, where they are explained.
 
     Attributes:
         splits: the data.
         settings: how the network is built and trained.
-        width: D, of the feature.
-        rewarding: the keywords of `rewards.assign`.
-        trainer: None whenever no step may be taken: before the first reset, and after an interruption.
-        validation: the scores of the validation split, by the network as it is.
+        width: D, the length of a feature.
+        rewarding: keywords of `rewards.reward_walk` and `rewards.reward_shards`.
+        trainer: None before the first reset, and after an interrupted reset or training.
+        validation: the network's scores on the validation split.
 
     Raises:
         ValueError: a keyword is not allowed.
@@ -102,7 +102,7 @@ class Run:
 
     @property
     def outputs(self) -> Outputs:
-        """Features and probabilities that the network as it is gives the training images, in their order.
+        """The network's features and probabilities of the training images, in the order of the split.
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
@@ -112,7 +112,7 @@ class Run:
         return self._outputs
 
     def observation_space(self) -> Box:
-        """The observations of one walker."""
+        """The space of one walker's observations."""
         low = np.full(2 * self.width, -FEATURE_BOUND, dtype=np.float32)
         high = -low
         if self.observe_label:
@@ -138,14 +138,14 @@ class Run:
 
         Args:
             rng: the environment's generator.
-            afresh: whether to begin with new weights, pretrained.
+            afresh: whether to begin with new weights and pretrain them.
             frozen: whether the episode trains nothing.
         """
         if afresh or self.trainer is None:
             self._begin_afresh(rng)
         elif not self.carry_over:
             assert self._pretrained is not None
-            # The weights return, the draws go on: no two episodes share their batches.
+            # The pretrained weights come back, the generators go on: no two episodes share their batches.
             trainer = {**self._pretrained["trainer"], **self.trainer.generators()}
             self._load_network({**self._pretrained, "trainer": trainer})
         self._frozen = frozen
@@ -154,12 +154,12 @@ class Run:
     def _begin_afresh(self, rng: np.random.Generator) -> None:
         """New weights, pretrained on every image; the state to which `carry_over=False` returns."""
         trainer = self.trainer or Trainer(self.splits, self.settings)
-        self.trainer = None  # should this be interrupted, the next reset begins afresh as well
+        self.trainer = None  # if this is interrupted, the next reset begins afresh as well
         seed = int(rng.integers(2**32))
         pretraining.pretrain(trainer, seed, self.pretrain_epochs)
         self._evaluate(trainer)
         self.trainer = trainer
-        # Only where it is needed: it is as large as the network and its optimiser together.
+        # Only if it is needed: it is as large as the network and its optimiser together.
         self._pretrained = None if self.carry_over else self._network_state()
 
     def _evaluate(self, trainer: Trainer) -> None:
@@ -169,11 +169,15 @@ class Run:
         self.validation = trainer.evaluate("val")
 
     def lay_out(self, order: NDArray[np.int64], walkers: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """All observations of an episode, the mean features zero, so that a step writes those and touches no tensor.
+        """Make all observations of an episode at once: a step then writes mean features, and touches no tensor.
+
+        Args:
+            order: int64, (N,): the walk.
+            walkers: K.
 
         Returns:
-            Observations, float32 (T, K, W), and features, float64 (T, K, D), of K walkers in T steps; zeros where a
-            walker has no image left.
+            Observations, float32 (T, K, W), their mean features zero, and features, float64 (T, K, D), of K walkers in
+            T = ceil(N / K) steps; zeros where a walker has no image left.
         """
         width, images, steps = self.width, len(order), -(-len(order) // walkers)
         walked = self.outputs.features[order]
@@ -196,7 +200,7 @@ class Run:
         trainer = self.begun()
         validation_before = self.validation
         if not self._frozen and retained.any() and self.epochs_per_episode:
-            self.trainer = None  # should this be interrupted, the next reset begins afresh
+            self.trainer = None  # if this is interrupted, the next reset begins afresh
             trainer.train_epochs(order[retained], self.epochs_per_episode)
             self._evaluate(trainer)
             self.trainer = trainer
@@ -240,7 +244,7 @@ class Run:
 
 
 class RunEnv(NetworkEnv):
-    """An environment that owns a `Run`, scalar or vector."""
+    """A scalar or vector environment that owns a `Run`, whose attributes are the environment's as well."""
 
     run: Run
 
@@ -264,13 +268,13 @@ class RunEnv(NetworkEnv):
         """The network as it is, with its optimiser and data.
 
         Raises:
-            gymnasium.error.ResetNeeded: before the first reset, and after one that was interrupted.
+            gymnasium.error.ResetNeeded: before the first reset, and after an interrupted reset or step.
         """
         return self.run.begun()
 
     @property
     def outputs(self) -> Outputs:
-        """Features and probabilities that the network as it is gives the training images, in their order.
+        """The network's features and probabilities of the training images, in the order of the split.
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.

@@ -24,31 +24,30 @@ _Step = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArr
 
 
 class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDArray[Any]]):
-    """K walkers on K disjoint shards of one data set, for one network: `gym.make_vec("ImageSelect-v0", num_envs=K)`.
+    """K walkers on K disjoint shards of one data set, one network: `gym.make_vec("ImageSelect-v0", num_envs=K)`.
 
-    An episode walks the N training images in T = ceil(N / K) steps. Of the order that the scalar environment would
-    walk, in step t walker k sees image t·K + k; so each walks an image once, and the first N mod K walkers, if there
-    are any, walk one image more than the others. The others idle in the last step: they observe zeros in place of an
-    image, and their action does nothing. All terminate on the same step. Then the network trains once, on the images
-    that any of them retained.
+    An episode walks the N training images, each once, in T = ceil(N / K) steps. In step t walker k sees image t·K + k
+    of the order that the scalar environment would walk. If K does not divide N, the first N mod K walkers see one image
+    more than the others. The others idle in the last step: they observe zeros in place of an image, and their action
+    does nothing. All terminate on the same step. Then the network trains once, on the images that any of them retained.
 
-    A walker observes the current image and the mean feature of those that it has retained itself. Its last reward is
-    its share: Eq. 3 over its own retained images, with baselines over all N; a reward that is one number for the whole
-    walk goes to each walker whole. K = 1 is the scalar environment, bit for bit.
+    A walker observes the current image and the mean feature of the images that it has retained itself. Its last reward
+    is Eq. 3 over its own retained images, with baselines over all N images; a reward that is one number for the whole
+    walk goes to each walker in full. K = 1 is the scalar environment, bit for bit.
 
-    The last step's info has, beside each key, Gymnasium's mask `_key`. Rows are walkers, in the order in which they
-    walked, padded to T where one is shorter: `valid` (K, T) bool is True where there is an image; `sample_index` (K, T)
-    int64, else -1; `retained` (K, T) bool, else False; `sample_rewards` and `sample_credits` (K, T) float32, else 0.
-    `keep_ratio` (K,) is of a walker's own shard, and `validation` has the network's scores, each (K,) times the same.
+    In the last step's info, each key has Gymnasium's mask `_key` beside it. Each walker has a row, in the order of its
+    walk, padded to T: `valid` (K, T) bool is True where there is an image; `sample_index` (K, T) int64, else -1;
+    `retained` (K, T) bool, else False; `sample_rewards` and `sample_credits` (K, T) float32, else 0. `keep_ratio` (K,)
+    is of a walker's own shard; `validation` has the network's scores, each repeated to (K,).
 
-    `reset(seed=s)` and `options={"freeze": True}` are the scalar environment's. There are no walkers to be reset alone:
-    `options={"reset_mask": mask}` takes a mask of all of them.
+    `reset(seed=s)` and `options={"freeze": True}` are the scalar environment's. Walkers begin an episode together: a
+    `reset_mask` among the options must be True for all of them.
 
     Args:
         num_envs: K, at most N.
         autoreset_mode: Gymnasium's. "NextStep": the step after the last one ignores its actions and begins the next
-            episode; "SameStep": the last one does, and its own observations and info are `final_obs` and `final_info`;
-            "Disabled": `reset` does.
+            episode; "SameStep": the last step begins it, with its own observations and info as `final_obs` and
+            `final_info`; "Disabled": only `reset` begins it.
         keywords: of `ImageSelectEnv`; `render_mode` is None or "rgb_array", a frame for each walker.
 
     Attributes:
@@ -93,13 +92,13 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin an episode of all walkers; with `seed`, afresh. `options={"freeze": True}`: it will train nothing."""
+        """Begin an episode of all walkers; with `seed`, from new weights. `options`: `freeze` and `reset_mask`."""
         check_options(options, allowed=("freeze", "reset_mask"))
         frozen = flag_in(options, "freeze")
         if not np.all((options or {}).get("reset_mask", True)):
             raise UsageError("options: reset_mask leaves walkers out, but all of them begin an episode together")
         super().reset(seed=seed)
-        self._walk = None  # should this be interrupted, no step is taken before the next reset
+        self._walk = None  # if this is interrupted, the next call must be a reset
         self._walk = walk = self._new_walk(self.run.begin(self.np_random, afresh=seed is not None, frozen=frozen))
         return walk.observations[0], {}
 
@@ -176,7 +175,7 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
             masked[f"_{key}"] = np.ones(self.num_envs, np.bool_)
         return masked
 
-    # -- what Gymnasium's own vector environments have as well ----------------------------------------------------
+    # -- attributes and methods by name, as in Gymnasium's own vector environments ---------------------------------
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """An attribute of each walker: `num_images` is its shard's, every other one is the environment's."""

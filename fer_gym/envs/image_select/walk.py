@@ -12,14 +12,14 @@ from fer_gym.errors import UsageError
 
 
 class Walk:
-    """The walk of one walker. A walk is its own state: `state_dict` and `load_state_dict` copy it.
+    """The walk of the scalar environment.
 
     Args:
         order: int64, (N,): the training images in the order of the walk.
-        observations: float32, (N, W): all observations of the walk, their mean features still zero. Each is handed out
-            once, as it is.
-        features: float64, (N, D): the images' features. The sum of the retained ones is kept in double precision; the
-            features as well, since NumPy adds two arrays of one dtype twice as fast.
+        observations: float32, (N, W): all observations of the walk, their mean features zero. They are written in
+            place and returned without a copy.
+        features: float64, (N, D): the images' features. They are summed in double precision, and NumPy adds two arrays
+            of the same dtype twice as fast.
 
     Attributes:
         order: as given.
@@ -39,17 +39,20 @@ class Walk:
         self.position = 0
         self.retained = bytearray(self.length)
         self.count = 0
-        # Lists of rows, since taking a row out of an array costs more than what is done with it.
+        # Lists of rows: indexing an array costs more than all that is done with the row.
         self.observations = list(observations)
         self._features = list(features)
         self._means = observations[:, width : 2 * width]
-        # Returned once more at the end; the row itself is the receiver's.
+        # For the terminal observation; the row itself was returned before and belongs to the agent.
         self._last: NDArray[np.float32] = observations[-1].copy()
         self._sum = np.zeros(width)
         self._mean = np.zeros(width)
 
     def decide(self, action: Any) -> bool:
-        """Retain (1) or remove (0) the current image; whether it was the last one.
+        """Retain (1) or remove (0) the current image.
+
+        Returns:
+            Whether it was the last one.
 
         Raises:
             gymnasium.error.ResetNeeded: if there is no current image.
@@ -72,13 +75,13 @@ class Walk:
         return False
 
     def last_observation(self) -> NDArray[np.float32]:
-        """The observation of the last image, its mean feature that of all images retained."""
+        """The observation of the last image, its mean feature over all retained images."""
         width = len(self._mean)
         self._last[width : 2 * width] = self._mean
         return self._last
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of all that the walk has become; its observations follow from the network's features."""
+        """A copy of all that changes in the walk, without the observations, which the network's features determine."""
         return {
             "order": self.order.copy(),
             "retained": bytes(self.retained),
@@ -99,15 +102,14 @@ class Walk:
 
 
 class ShardedWalk:
-    """The walk of K walkers side by side: image i of the order is walker i mod K's.
+    """The walk of the vector environment's K walkers: image i of the order belongs to walker i mod K.
 
-    The first N mod K walkers have one image more than the others, which idle in the last step. Like `Walk`, it is its
-    own state.
+    The first N mod K walkers have one image more than the others, which idle in the last step.
 
     Args:
         order: int64, (N,): the training images in the order of the walk.
-        observations: float32, (T, K, W), T = ceil(N / K): as `Walk`; zeros where a walker idles.
-        features: float64, (T, K, D): as `Walk`.
+        observations: float32, (T, K, W), T = ceil(N / K): as in `Walk`; zeros where a walker idles.
+        features: float64, (T, K, D): as in `Walk`.
 
     Attributes:
         order: as given.
@@ -132,15 +134,18 @@ class ShardedWalk:
         self.observations = observations
         self._features = features
         self._means = observations[:, :, width : 2 * width]
-        # Returned once more at the end; the rows themselves are the receiver's.
+        # For the terminal observations; the rows themselves were returned before and belong to the agent.
         self._last: NDArray[np.float32] = observations[-1].copy()
         self._sum = np.zeros((walkers, width))
 
     def decide(self, actions: ArrayLike) -> bool:
-        """Retain (1) or remove (0) each walker's image; whether these were the last ones.
+        """Retain (1) or remove (0) each walker's image.
 
         Args:
             actions: (K,).
+
+        Returns:
+            Whether these were the last ones.
 
         Raises:
             UsageError: if an action is neither 0 nor 1, or there are not K of them.
@@ -168,17 +173,17 @@ class ShardedWalk:
         return retain
 
     def _write_means(self, out: NDArray[np.float32]) -> None:
-        """The mean feature of the images that each walker retained, (K, D); zeros where it retained none."""
+        """Write each walker's mean feature, (K, D), into `out`; zeros where a walker has retained nothing."""
         out[...] = self._sum * (1.0 / np.maximum(self.count, 1))[:, None]
 
     def last_observations(self) -> NDArray[np.float32]:
-        """The observations of the last step, (K, W), their mean features those of all images retained."""
+        """The observations of the last step, (K, W), their mean features over all images that a walker retained."""
         width = self._sum.shape[1]
         self._write_means(self._last[:, width : 2 * width])
         return self._last
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of all that the walk has become; its observations follow from the network's features."""
+        """A copy of all that changes in the walk, without the observations, which the network's features determine."""
         return {
             "order": self.order.copy(),
             "retained": self.retained.copy(),

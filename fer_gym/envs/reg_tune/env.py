@@ -27,7 +27,7 @@ _DEFAULT = {"dropout": (0.0, 0.8)}
 
 @dataclasses.dataclass(frozen=True)
 class _Launched:
-    """A chunk that may still be training; without batches if there was nothing left to train."""
+    """A chunk that may still be training; `pending` is empty if nothing trains, after a diverged warm-up."""
 
     trainer: Trainer
     strengths: NDArray[np.float32]
@@ -59,62 +59,64 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
     | "label_smoothing" | share of the uniform target in [0, 1) | the loss |
     | "mixup" | alpha of Beta(alpha, alpha) | the batch |
 
-    What the agent does not control is off: the dropout that this package's networks come with as well, while a
-    factory of one's own keeps what it built.
+    A regulariser that is not among `regularizers` is off, and so is the dropout built into this package's networks.
+    Dropout in the network of a user's factory then keeps the rate that it was built with.
 
     ## Reward
     | `reward` | step t | if a loss is not finite |
     |---|---|---|
     | "gap" (the paper's) | mean validation F1 - mean training F1 | -1 for each step left, this one included |
     | "val_f1" | mean validation F1 | 0 |
-    | "val_f1_change" | mean validation F1 - that of the step before (of the warm-up, else 0) | -(the last one) |
+    | "val_f1_change" | mean validation F1 - that of the step before (of the warm-up, else 0) | -(the last F1) |
     | "neg_val_loss" | -(mean validation loss, clipped as the observation) | -(the bound) for each step left |
     | a callable | gets a `Chunk`, returns a float | its `worst`, else -1, for each step left |
 
     The F1 of a mini-batch is the macro F1 over the classes among its labels and predictions. The training F1 is
     that of the training forward passes, with the regularisers at work, or, with `train_f1="eval"`, of the same
     batches scored again in evaluation mode. The paper's reward can be raised without learning: whatever lowers the
-    training F1 raises it, strong dropout above all. Never report it as success; "val_f1_change", whose return is the
-    last validation F1 less the first, is sound.
+    training F1 raises it, strong dropout above all. Never report it as success. "val_f1_change" is sound: its return
+    is the last validation F1 minus the first.
 
     ## Start and end
-    Every `reset` builds a new child. With `warmup="uniform"` it trains one chunk under strengths A_0 ~ U(a, b),
-    returns its losses and reports A_0 in its info; with `warmup=None` it returns zeros. `reset(seed=s)` fixes all that
-    follows. An episode terminates after `chunks` steps, or at once when a loss is not finite. It is never truncated.
+    Every `reset` builds a new child. With `warmup="uniform"`, `reset` also trains one chunk under strengths
+    A_0 ~ U(a, b), returns the chunk's losses and reports A_0 in the info; with `warmup=None` it returns zeros.
+    `reset(seed=s)` fixes all that follows. An episode terminates after `chunks` steps, or at once when a loss is not
+    finite. It is never truncated.
 
     Training images come in epochs, each in an order drawn anew; a chunk goes on where the last one ended, into the
     next epoch if need be. Validation mini-batches are drawn for each step, without replacement while the split lasts.
 
     ## Info
-    Each step's: `chunk`, `hyperparameters` (by name), and the means `train_loss`, `train_f1`, `val_loss`, `val_f1`;
-    `diverged`. The last one's also `validation`: `accuracy`, `average_accuracy`, `macro_f1`, `macro_f1_of_means` of
-    the whole split. After a warm-up, the info of `reset` has the same of chunk 0.
+    Each step's info: `chunk`, `hyperparameters` (by name), the means `train_loss`, `train_f1`, `val_loss`, `val_f1`,
+    and `diverged`. The last step's also: `validation`, with `accuracy`, `average_accuracy`, `macro_f1` and
+    `macro_f1_of_means` of the whole split. After a warm-up, the info of `reset` has the same for chunk 0.
 
     ## Arguments
     Args:
         dataset: a name that `fer_gym.data.load` knows, or a `Splits`.
-        root: where the data set is; None for "synthetic".
+        root: where the data set is, see `fer_gym.data.load`; "synthetic" needs none.
         limit: at most so many training images.
         noise: corruption of the training images, see `fer_gym.data.load`.
         data_seed: decides split, limit and noise, and nothing else.
         network: "small", "rlps_cnn", "vgg19", "resnet34", or a factory f(channels, classes, image_size) -> nn.Module,
             such as `fer_gym.training.Dni("small")`.
-        regularizers: name, or `fer_gym.training.Regularizer` of one's own, to the range (a, b) of its strength.
+        regularizers: a mapping from a name above, or a `fer_gym.training.Regularizer` of one's own, to the range (a, b)
+            of its strength.
         chunk_size: N, gradient steps of a chunk.
-        val_batches: m.
+        val_batches: validation mini-batches that are scored after each chunk.
         chunks: steps of an episode.
-        warmup: "uniform" or None.
+        warmup: "uniform" or None, see above.
         reward: see above.
         train_f1: "train" or "eval".
         batch_size: images per gradient step, and per validation mini-batch.
         optimizer: "adam" or "sgd".
         learning_rate: of the optimiser.
         precision: "auto", "fp32" or "bf16".
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda" or "cuda:N".
         render_mode: None, "rgb_array" or "human".
 
     Raises:
-        ValueError: a keyword, an action or an option is not allowed; the message names it and what is.
+        ValueError: a keyword, an action or an option is not allowed; the message names it and what is allowed.
         DatasetError: the data set is unusable.
     """
 
@@ -174,7 +176,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         """The child as it is, with its optimiser and data.
 
         Raises:
-            gymnasium.error.ResetNeeded: before the first reset, and after one that was interrupted.
+            gymnasium.error.ResetNeeded: before the first reset, and after an interrupted reset or step.
         """
         if self._trainer is None:
             raise ResetNeeded("there is no state before the first reset: call reset()")
@@ -189,7 +191,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         check_options(options, allowed=())
         super().reset(seed=seed)
         trainer = self._trainer or Trainer(self.splits, self.settings, self.strengths)
-        # Should this be interrupted, there is no state, and no step is taken before the next reset.
+        # If this is interrupted, there is no state, and the next call must be a reset.
         self._trainer = self._launched = None
         trainer.initialise(int(self.np_random.integers(2**32)))
         self._history = []
@@ -230,7 +232,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
             raise ResetNeeded("the episode is over or was never begun: call reset()")
         strengths = self.checked(action)
         trainer = self.trainer
-        self._trainer = None  # should this be interrupted, the next reset starts afresh
+        self._trainer = None  # if this is interrupted, the next reset starts afresh
         # After a warm-up that diverged there is nothing left to train.
         pending = [] if self._history and self._history[-1].diverged else self._train(trainer, strengths)
         return _Launched(trainer, strengths, pending)
@@ -273,7 +275,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         return [trained, validated, *([trainer.score_again(trained)] if self.train_f1 == "eval" else [])]
 
     def _finish(self, launched: _Launched) -> Chunk:
-        """Read what a chunk yielded, and note it."""
+        """Read the outputs of a chunk, and add the chunk to the history."""
         last = self._history[-1] if self._history else None
         previous = 0.0 if last is None or last.diverged else last.val_f1
         named = dict(zip(self.strengths.names, launched.strengths.tolist(), strict=True))

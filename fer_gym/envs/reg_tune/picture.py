@@ -23,7 +23,7 @@ _INSET = 4  # from the frame to the lowest and the highest value, so that a line
 _MARK, _ROOMY = 2, 8  # the radius of the mark of a value, and the pixels a chunk from which on every mean is marked
 _TEXT, _ROW = 12, 16
 _INK, _PAPER, _PLOT, _FRAME, _GRID = (24, 24, 27), (250, 250, 249), (255, 255, 255), (140, 140, 148), (231, 229, 228)
-# From the palette of Okabe and Ito, whose colours colour-blind people tell apart.
+# From the palette of Okabe and Ito, whose colours colour-blind people can distinguish.
 _TRAINING, _VALIDATION, _STRENGTH = (86, 180, 233), (213, 94, 0), (0, 114, 178)
 
 Colour = tuple[int, int, int]
@@ -36,7 +36,7 @@ class RunPicture:
     Each hyperparameter has a lane of its own, from its lower to its upper bound. Chunk c lies between c - 1/2 and
     c + 1/2 on the axis of the chunks: its training losses are spread over that width, its means are drawn at c, its
     hyperparameters hold from one end to the other. Chunk 0 is the warm-up. The legends show the values of the last
-    chunk, of the training losses their mean.
+    chunk; of its training losses, the mean.
 
     Args:
         names: of the h hyperparameters.
@@ -103,7 +103,7 @@ class RunPicture:
         """
         losses = np.minimum(np.stack(train_losses) if train_losses else np.empty((0, 1)), self._worst_loss)
         val = np.minimum(np.asarray(val_losses, np.float64), self._worst_loss)
-        # A loss of zero has an axis too.
+        # The axis has a length even if all losses are zero.
         ticks = _loss_ticks(max(np.nan_to_num(each).max(initial=0.0) for each in (losses, val)) or 1.0)
         if ticks != self._loss.ticks:
             self._loss = replace(self._loss, ticks=ticks)
@@ -161,7 +161,7 @@ class RunPicture:
         self._write(canvas, _WORDS, y, text)
 
     def _value(self, canvas: ImageDraw.ImageDraw, x: int, y: int, values: Sequence[float] | Floats) -> None:
-        """The last one, if it is there."""
+        """Write the last value, unless there is none or it is NaN."""
         if len(values) and not math.isnan(values[-1]):
             self._write(canvas, x, y, f"{values[-1]:.3g}")
 
@@ -189,7 +189,7 @@ class _Plot:
         return np.rint(self.bottom - _INSET - shares * (self.bottom - self.top - 2 * _INSET))
 
     def row(self, number: int) -> int:
-        """The height of a row of the legend."""
+        """The y coordinate of a row of the legend."""
         return self.top + 6 + number * _ROW
 
     def draw_frame(self, canvas: ImageDraw.ImageDraw) -> None:
@@ -232,7 +232,7 @@ class _Plot:
 
 
 def _x(places: float | Floats, chunks: int) -> Any:
-    """The columns of pixels, a number or an array as `places` on the axis of the chunks."""
+    """The pixel columns of `places` on the axis of the chunks, a number or an array as `places` is."""
     return np.rint(_LEFT + _INSET + (places + 0.5) / (chunks + 1) * (_RIGHT - _LEFT - 2 * _INSET))
 
 
@@ -246,6 +246,6 @@ def _loss_ticks(highest: float) -> tuple[float, ...]:
 
 
 def _step(span: float, at_most: int) -> float:
-    """The least of 1, 2 and 5 times a power of ten of which `at_most` fill the span."""
+    """The least step, 1, 2 or 5 times a power of ten, of which `at_most` cover the span."""
     power = 10.0 ** math.floor(math.log10(span / at_most))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power * at_most >= span)

@@ -1,4 +1,4 @@
-"""The rewards of RegTune-v0. The table of the class docstring of `RegTuneEnv`, as code."""
+"""The rewards of RegTune-v0: the table in `RegTuneEnv`'s docstring, as code."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ REWARDS = ("gap", "val_f1", "val_f1_change", "neg_val_loss")
 
 @dataclass(frozen=True)
 class Chunk:
-    """What one chunk of training yielded: what a reward is computed from.
+    """One trained and scored chunk, from which its reward is computed.
 
     Attributes:
         number: 1 is the first step's; 0 the warm-up's.
         hyperparameters: strength by regulariser, as applied.
-        train_losses: float32, (N,), of the training forward passes, before any penalty.
-        train_f1: mean of the mini-batches' macro F1, from the training forward passes or, with `train_f1="eval"`, the
-            same batches scored again.
+        train_losses: float32, (N,): of each mini-batch, in the training forward pass, before any penalty.
+        train_f1: mean of the mini-batches' macro F1, in the training forward passes or, with `train_f1="eval"`, when
+            the same batches were scored again.
         val_loss: mean over the validation mini-batches.
         val_f1: mean of the validation mini-batches' macro F1.
-        previous_val_f1: that of the chunk before, the warm-up's included; 0 if there is none.
+        previous_val_f1: `val_f1` of the chunk before, which may be the warm-up's; 0 if there is none.
     """
 
     number: int
@@ -52,7 +52,7 @@ def reward_of(chunk: Chunk, reward: str | RewardFunction, steps_left: int, worst
     """The reward of the step that trained `chunk`.
 
     Args:
-        chunk: the record; it may have diverged.
+        chunk: what was trained; it may have diverged.
         reward: one of `REWARDS`, or a function of the chunk.
         steps_left: of the episode, this one included.
         worst_loss: the bound of the observation, to which losses are clipped.

@@ -27,12 +27,12 @@ class RegTuneVectorEnv(SyncVectorEnv):
 
     Args:
         num_envs: K.
-        autoreset_mode: Gymnasium's; by default the step after a child's last one resets it.
+        autoreset_mode: Gymnasium's; by default the step after a child's last one resets that child.
         keywords: of `RegTuneEnv`, the same for every child.
 
     Raises:
-        ValueError: as `RegTuneEnv`, and if `num_envs` is not at least 1. One child's action that is not allowed
-            leaves all of them untouched.
+        ValueError: as `RegTuneEnv`, and if `num_envs` is not at least 1. If the action of one child is not
+            allowed, no child is touched.
     """
 
     envs: list[RegTuneEnv]  # type: ignore[assignment]
@@ -65,7 +65,7 @@ class RegTuneVectorEnv(SyncVectorEnv):
             raise UsageError(f"actions: shape {np.shape(actions)} is not allowed; use {self.action_space.shape}")
         for child, action in zip(self.envs, actions, strict=True):
             child.checked(action)
-        # A child whose episode is over is reset instead, but in "Disabled" mode.
+        # In "NextStep" mode a child whose episode is over is reset instead.
         resets = self._autoreset_envs & (self.autoreset_mode is AutoresetMode.NEXT_STEP)
         waiting = [k for k, child in enumerate(self.envs) if child.needs_reset and not resets[k]]
         if waiting:
@@ -84,7 +84,7 @@ class RegTuneVectorEnv(SyncVectorEnv):
         return {
             "children": [child.state_dict() for child in self.envs],
             "over": self._autoreset_envs.copy(),
-            "observations": copy.deepcopy(self._env_obs),  # a masked reset returns those of the others
+            "observations": copy.deepcopy(self._env_obs),  # a masked reset returns the other children's
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
