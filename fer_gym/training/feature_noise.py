@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fer_gym.checks import check_choice
 from fer_gym.errors import UsageError
 from fer_gym.training.generators import DrawsNoise, standard_normal
 from fer_gym.training.networks import NETWORKS, NetworkFactory
@@ -180,8 +181,7 @@ class Periodic:
 def _without_dropout(network: str | NetworkFactory, *shape: int) -> nn.Module:
     if callable(network):
         return network(*shape)
-    if network not in NETWORKS:
-        raise UsageError(f"network: {network!r} is unknown; use one of {', '.join(NETWORKS)}, or a factory")
+    check_choice("network", network, NETWORKS, or_else="a factory")
     return NETWORKS[network](*shape, dropout=0.0)  # type: ignore[call-arg]
 
 

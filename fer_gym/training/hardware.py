@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from fer_gym.checks import check_choice
 from fer_gym.errors import UsageError
 
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -48,8 +49,7 @@ def uses_bf16(precision: str, device: torch.device) -> bool:
     Raises:
         ValueError: if `precision` is not one of `PRECISIONS`.
     """
-    if precision not in PRECISIONS:
-        raise UsageError(f"precision: {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
+    check_choice("precision", precision, PRECISIONS)
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":

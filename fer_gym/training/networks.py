@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from fer_gym.checks import check_choice
 from fer_gym.errors import UsageError
 from fer_gym.training.generators import Dropout
 from fer_gym.training.onednn import OneDnnStack
@@ -217,8 +218,7 @@ class ResNet34(nn.Module):
 
     def __init__(self, channels: int, classes: int, image_size: int, dropout: float = 0.0, stem: str = "auto") -> None:
         super().__init__()
-        if stem not in ("auto", "small", "imagenet"):
-            raise UsageError(f"stem: {stem!r} is unknown; use 'auto', 'small' or 'imagenet'")
+        check_choice("stem", stem, ("auto", "small", "imagenet"))
         small = stem == "small" or (stem == "auto" and image_size <= 64)
         least = 8 if small else 32  # one pixel is left
         if image_size < least:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import nn
 
+from fer_gym.checks import check_choice, check_count, check_number
 from fer_gym.data.splits import Splits
 from fer_gym.errors import UsageError
 from fer_gym.training import features, hardware
@@ -42,20 +41,13 @@ class TrainerSettings:
 
     def __post_init__(self) -> None:
         """Check what can be checked without touching a device."""
-        if not callable(self.network) and not (isinstance(self.network, str) and self.network in NETWORKS):
-            raise UsageError(
-                f"network: {self.network!r} is unknown; use one of {', '.join(NETWORKS)}, or a factory "
-                "f(channels, classes, image_size) -> nn.Module"
-            )
-        whole = isinstance(self.batch_size, int | np.integer) and not isinstance(self.batch_size, bool)
-        if not whole or self.batch_size < 1:
-            raise UsageError(f"batch_size: {self.batch_size!r} is not allowed; use a whole number of at least 1")
-        if self.optimizer not in OPTIMIZERS:
-            raise UsageError(f"optimizer: {self.optimizer!r} is unknown; use one of {', '.join(OPTIMIZERS)}")
-        if not (isinstance(self.learning_rate, int | float | np.number) and 0 < self.learning_rate < math.inf):
-            raise UsageError(f"learning_rate: {self.learning_rate!r} is not allowed; use a positive number")
-        if self.precision not in hardware.PRECISIONS:
-            raise UsageError(f"precision: {self.precision!r} is unknown; use one of {', '.join(hardware.PRECISIONS)}")
+        if not callable(self.network):
+            factory = "a factory f(channels, classes, image_size) -> nn.Module"
+            check_choice("network", self.network, NETWORKS, or_else=factory)
+        check_count("batch_size", self.batch_size, least=1)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_number("learning_rate", self.learning_rate, "(0, inf)")
+        check_choice("precision", self.precision, hardware.PRECISIONS)
 
     @property
     def factory(self) -> NetworkFactory:

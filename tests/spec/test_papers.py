@@ -105,7 +105,7 @@ def test_several_seeds_and_arms_that_the_paper_does_not_have(tmp_path: Path):
     ("arguments", "said"),
     [
         (["rlps-table9"], "table: 'rlps-table9' is unknown; use one of rlps-table1,"),
-        (["rlps-table1", "--scale", "large"], "scale: 'large' is unknown; use one of smoke, small, paper"),
+        (["rlps-table1", "--scale", "large"], "scale: 'large' is unknown; use 'smoke', 'small', 'paper'"),
         (
             ["rlps-table3", "--scale", "paper"],
             "rlps-table3 at scale 'paper': no loader reads ExpW yet; use --scale small",

@@ -78,7 +78,7 @@ def test_stems_of_resnet34(
 
 
 def test_settings_of_resnet34_that_are_not_allowed() -> None:
-    with pytest.raises(ValueError, match=r"^stem: 'large' is unknown; use 'auto', 'small' or 'imagenet'"):
+    with pytest.raises(ValueError, match=r"^stem: 'large' is unknown; use 'auto', 'small', 'imagenet'"):
         ResNet34(1, 7, 48, stem="large")
     ResNet34(1, 7, 32, stem="imagenet")
     with pytest.raises(ValueError, match=r"^network: .*32 pixels, not 31"):

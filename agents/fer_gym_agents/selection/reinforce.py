@@ -19,6 +19,7 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, PyTorch
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
+from fer_gym.checks import check_choice
 from fer_gym.errors import UsageError
 from fer_gym_agents.base import check_retains, episode_length
 from fer_gym_agents.sb3.credit import begin_whole_walk, with_credits
@@ -209,10 +210,8 @@ class Reinforce(OnPolicyAlgorithm):
         device: torch.device | str = "cpu",
         _init_setup_model: bool = True,
     ) -> None:
-        if credit not in ("sample", "episode"):
-            raise UsageError(f"credit: {credit!r} is unknown; use 'sample' or 'episode'")
-        if gradient not in ("natural", "vanilla"):
-            raise UsageError(f"gradient: {gradient!r} is unknown; use 'natural' or 'vanilla'")
+        check_choice("credit", credit, ("sample", "episode"))
+        check_choice("gradient", gradient, ("natural", "vanilla"))
         if not isinstance(env, str | None):
             check_retains(env.action_space, "Reinforce")  # Stable-Baselines3 would raise an AssertionError
         self.credit = credit

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fer_gym.benchmark.spec import arms
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite, Task
+from fer_gym.checks import check_choice
 from fer_gym.errors import UsageError
 
 SCALES = ("smoke", "small", "paper")
@@ -70,8 +71,7 @@ class PaperTable:
         Raises:
             ValueError: if there is none; the message says why.
         """
-        if scale not in SCALES:
-            raise UsageError(f"scale: {scale!r} is unknown; use one of {', '.join(SCALES)}")
+        check_choice("scale", scale, SCALES)
         if scale not in self.suites:
             raise UsageError(f"{self.name} at scale {scale!r}: {self.differs[scale][0]}; use --scale small")
         return self.suites[scale]

@@ -13,6 +13,7 @@ from torch import nn
 from fer_gym.data import Splits
 from fer_gym.envs import FinishedWalk, ImageSelectEnv
 from fer_gym.envs.image_select.rewards import reward_walk
+from fer_gym.errors import UsageError
 from fer_gym.training import Trainer
 
 SPLITS = tiny_data.splits(13, held_out=6, side=8)
@@ -291,7 +292,7 @@ def test_a_network_that_diverges_pays_finite_rewards() -> None:
     [
         ({"dataset": "mnist"}, "synthetic"),
         ({"dataset": 3}, "Splits"),
-        ({"network": "huge"}, "small, rlps_cnn"),
+        ({"network": "huge"}, "'small', 'rlps_cnn'"),
         ({"reward": "accuracy"}, "'probability', 'f1_change', 'log_likelihood' or a callable"),
         ({"reward": None}, "'probability'"),
         ({"baseline": "median"}, "'dataset', 'marginal', 'class'"),
@@ -309,24 +310,23 @@ def test_a_network_that_diverges_pays_finite_rewards() -> None:
         ({"epochs_per_episode": -1}, "at least 0"),
         ({"epochs_per_episode": True}, "at least 0"),
         ({"batch_size": 0}, "at least 1"),
-        ({"optimizer": "lion"}, "adam, sgd"),
-        ({"learning_rate": -1.0}, "positive"),
-        ({"precision": "fp64"}, "auto, fp32, bf16"),
+        ({"optimizer": "lion"}, "'adam', 'sgd'"),
+        ({"learning_rate": -1.0}, "(0, inf)"),
+        ({"precision": "fp64"}, "'auto', 'fp32', 'bf16'"),
         ({"device": "tpu"}, "'auto', 'cpu'"),
         ({"render_mode": "ansi"}, "'rgb_array', 'human'"),
-        ({"limit": 0}, "from 1"),
+        ({"limit": 0}, "at least 1"),
         ({"limit": 2}, "at least 3"),
-        ({"data_seed": -1}, "from 0"),
+        ({"data_seed": -1}, "at least 0"),
         ({"noise": "salt"}, "faces"),
         ({"noise": ("symmetric", 2.0)}, "symmetric"),
-        ({"root": "/nowhere"}, "no root"),
+        ({"root": "/nowhere"}, "use None"),
     ],
     ids=str,
 )
 def test_bad_keywords_are_named(keywords: dict[str, Any], allowed: str) -> None:
     (keyword,) = keywords
-    name = "data set" if keyword == "dataset" else keyword
-    with pytest.raises(ValueError, match=name) as raised:
+    with pytest.raises(UsageError, match=keyword) as raised:
         make(**keywords).reset(seed=0)
     assert allowed in str(raised.value)
 
