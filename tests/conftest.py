@@ -12,6 +12,7 @@ def isolated_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FER_GYM_CACHE", str(folder))
+        patch.delenv("FER_GYM_DATA", raising=False)
         yield folder
 
 

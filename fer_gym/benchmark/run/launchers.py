@@ -24,7 +24,7 @@ from fer_gym.errors import UsageError
 RunTrial = Callable[..., dict[str, Any]]
 Say = Callable[[str], None]
 #: Calls a function somewhere else.
-Submit = Callable[..., Future[dict[str, Any]]]
+Submit = Callable[..., Future[Any]]
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,8 @@ def _as_they_end(run_trial: RunTrial, places: list[Submit], trials: list[Trial],
         for trial in [trial for trial in waiting if is_ready(trial, done)][: len(free)]:
             waiting.remove(trial)
             submit = free.pop()
-            running[submit(run_trial, trial, completed(trial, done), note=_silent)] = trial, submit
+            caught = functools.partial(_caught, run_trial)
+            running[submit(caught, trial, completed(trial, done), note=_silent)] = trial, submit
         if not running:
             yield from ((trial, _left_over(trial)) for trial in waiting)
             return
@@ -147,11 +148,18 @@ def _as_they_end(run_trial: RunTrial, places: list[Submit], trials: list[Trial],
             trial, submit = running.pop(future)
             free.append(submit)
             error = future.exception()
-            if error is None:
+            outcome = _failure(error) if error is not None else future.result()
+            if not isinstance(outcome, Failure):
                 say(f"{trial}: done")
-                yield trial, future.result()
-            else:
-                yield trial, _failure(error)
+            yield trial, outcome
+
+
+def _caught(run_trial: RunTrial, *args: Any, **keywords: Any) -> dict[str, Any] | Failure:
+    """Run a trial in a worker. Its exception stays there: its class may be one that only the worker has imported."""
+    try:
+        return run_trial(*args, **keywords)
+    except Exception as error:
+        return _failure(error)
 
 
 def _begin_worker(threads: int) -> None:

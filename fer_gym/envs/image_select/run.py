@@ -264,6 +264,31 @@ class RunEnv(NetworkEnv):
         return self.run.settings
 
     @property
+    def pretrain_epochs(self) -> int:
+        """Epochs on all images after `reset(seed=...)`."""
+        return self.run.pretrain_epochs
+
+    @property
+    def epochs_per_episode(self) -> int:
+        """Epochs on the retained images at the end of an episode."""
+        return self.run.epochs_per_episode
+
+    @property
+    def carry_over(self) -> bool:
+        """Whether an episode goes on with the network as it is."""
+        return self.run.carry_over
+
+    @property
+    def shuffle(self) -> bool:
+        """Whether the order of the walk is drawn anew each episode."""
+        return self.run.shuffle
+
+    @property
+    def observe_label(self) -> bool:
+        """Whether an observation ends with the one-hot label."""
+        return self.run.observe_label
+
+    @property
     def trainer(self) -> Trainer:
         """The network as it is, with its optimiser and data.
 
