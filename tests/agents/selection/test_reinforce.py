@@ -318,8 +318,8 @@ def test_tensorboard(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"credit": "all"}, r"^credit: 'all' .*'sample' or 'episode'"),
-        ({"gradient": "steep"}, r"^gradient: 'steep' .*'natural' or 'vanilla'"),
+        ({"credit": "all"}, r"^credit: 'all' .*'sample', 'episode'"),
+        ({"gradient": "steep"}, r"^gradient: 'steep' .*'natural', 'vanilla'"),
         ({"n_steps": 24}, r"^n_steps: 24 .*16"),
         ({"n_steps": 8, "credit": "episode"}, r"^n_steps: 8 .*16"),
     ],
