@@ -262,6 +262,10 @@ class Trainer:
         orders = [torch.randperm(images, generator=self._validation_generator) for _ in range(epochs)]
         return self._score(torch.cat(orders)[: count * size].view(count, size), "val")
 
+    def validate_split(self) -> Pending:
+        """Score the whole validation split once, as one mini-batch."""
+        return self._score(torch.arange(len(self.splits.val))[None], "val")
+
     def score_again(self, trained: Pending) -> Pending:
         """Score the batches that were trained on once more, in evaluation mode, by the network as it is now."""
         return self._score(trained.indices, trained.split)
@@ -276,11 +280,11 @@ class Trainer:
 
     def read(self, *pending: Pending) -> list[Batches]:
         """Copy the outputs of batches from the device to the host, all in one transfer."""
-        outputs = torch.cat([part.outputs for part in pending]).cpu().numpy()
+        outputs = torch.cat([part.outputs.flatten() for part in pending]).cpu().numpy()
         batches, start = [], 0
         for part in pending:
-            rows = outputs[start : start + len(part.indices)]
-            start += len(rows)
+            rows = outputs[start : start + part.outputs.numel()].reshape(part.outputs.shape)
+            start += rows.size
             labels = getattr(self.splits, part.split).labels[part.indices.numpy()]
             batches.append(Batches(rows[:, 0].copy(), labels, rows[:, 1:].astype(np.int64), len(self.splits.classes)))
         return batches

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -16,11 +17,15 @@ from numpy.typing import NDArray
 from fer_gym.checks import check_choice, check_count, check_options
 from fer_gym.data import Splits, load
 from fer_gym.envs.base import ScalarEnv, keywords_of
+from fer_gym.envs.reg_tune import instances as instances_
 from fer_gym.envs.reg_tune import rewards
+from fer_gym.envs.reg_tune.instances import Instance
+from fer_gym.envs.reg_tune.observation import Observation
 from fer_gym.envs.reg_tune.picture import RunPicture
 from fer_gym.envs.reg_tune.rewards import Chunk, RewardFunction
 from fer_gym.errors import UsageError
 from fer_gym.training import NetworkFactory, Pending, Regularizer, Strengths, Trainer, TrainerSettings
+from fer_gym.training.metrics import confusion_matrix, scores
 
 _DEFAULT = {"dropout": (0.0, 0.8)}
 
@@ -44,7 +49,15 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
     ## Observation
     `Box(float32, (N,))`: the training loss of each mini-batch of the last chunk, clipped to [0, 10 ln C]. A loss is
     the cross-entropy on the given labels in the training forward pass, before any penalty (under mixup, the mixed
-    one).
+    one). That is the paper's, from which neither the time, nor the last action, nor the validation can be told.
+    `observe` names what else an observation is made of; its parts follow each other in the order given:
+
+    | part | values | before the first chunk |
+    |---|---|---|
+    | "losses" | the N training losses, in [0, 10 ln C] | 0 |
+    | "train_f1", "val_f1" | one each, of the last chunk, in [0, 1] | 0 |
+    | "strengths" | the h strengths of the last chunk, in their own units | the lower bounds |
+    | "progress" | chunks done / `chunks`, in [0, 1] | 0 |
 
     ## Action
     `Box(float32, (h,))` from a to b, one strength for each of `regularizers`, in their order. Finite values outside
@@ -71,17 +84,19 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
     | "neg_val_loss" | -(mean validation loss, clipped as the observation) | -(the bound) for each step left |
     | a callable | gets a `Chunk`, returns a float | its `worst`, else -1, for each step left |
 
-    The F1 of a mini-batch is the macro F1 over the classes among its labels and predictions. The training F1 is
-    that of the training forward passes, with the regularisers at work, or, with `train_f1="eval"`, of the same
-    batches scored again in evaluation mode. The paper's reward can be raised without learning: whatever lowers the
-    training F1 raises it, strong dropout above all. Never report it as success. "val_f1_change" is sound: its return
-    is the last validation F1 minus the first.
+    The F1 of a mini-batch is the macro F1 over the classes among its labels and predictions; with `val_batches="all"`
+    the validation F1 is that of the whole split, over all classes. The training F1 is that of the training forward
+    passes, with the regularisers at work, or, with `train_f1="eval"`, of the same batches scored again in evaluation
+    mode. The paper's reward can be raised without learning: whatever lowers the training F1 raises it, strong dropout
+    above all. Never report it as success. "val_f1_change" is sound: its return is the last validation F1 minus the
+    first.
 
     ## Start and end
-    Every `reset` builds a new child. With `warmup="uniform"`, `reset` also trains one chunk under strengths
-    A_0 ~ U(a, b), returns the chunk's losses and reports A_0 in the info; with `warmup=None` it returns zeros.
-    `reset(seed=s)` fixes all that follows. An episode terminates after `chunks` steps, or at once when a loss is not
-    finite. It is never truncated.
+    Every `reset` builds a new child, of an instance that it draws where there are `instances`:
+    `reset(options={"instance": k})` takes the k-th instead, with the same draws otherwise. With `warmup="uniform"`,
+    `reset` also trains one chunk under strengths A_0 ~ U(a, b), returns the chunk's losses and reports A_0 in the info;
+    with `warmup=None` it returns zeros. `reset(seed=s)` fixes all that follows. An episode terminates after `chunks`
+    steps, or at once when a loss is not finite. It is never truncated.
 
     Training images come in epochs, each in an order drawn anew; a chunk goes on where the last one ended, into the
     next epoch if need be. Validation mini-batches are drawn for each step, without replacement while the split lasts.
@@ -89,7 +104,8 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
     ## Info
     Each step's info: `chunk`, `hyperparameters` (by name), the means `train_loss`, `train_f1`, `val_loss`, `val_f1`,
     and `diverged`. The last step's also: `validation`, with `accuracy`, `average_accuracy`, `macro_f1` and
-    `macro_f1_of_means` of the whole split. After a warm-up, the info of `reset` has the same for chunk 0.
+    `macro_f1_of_means` of the whole split. After a warm-up, the info of `reset` has the same for chunk 0. With
+    `instances`, the infos of `reset` and of the last step have `instance`, which the observation never tells.
 
     ## Arguments
     Args:
@@ -103,7 +119,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         regularizers: a mapping from a name above, or a `fer_gym.training.Regularizer` of one's own, to the range (a, b)
             of its strength.
         chunk_size: N, gradient steps of a chunk.
-        val_batches: validation mini-batches that are scored after each chunk.
+        val_batches: validation mini-batches that are scored after each chunk; "all" scores the whole split once.
         chunks: steps of an episode.
         warmup: "uniform" or None, see above.
         reward: see above.
@@ -111,6 +127,9 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         batch_size: images per gradient step, and per validation mini-batch.
         optimizer: "adam" or "sgd".
         learning_rate: of the optimiser.
+        observe: what an observation is made of, see above.
+        instances: None, or a sequence of mappings of "noise", "limit", "learning_rate" and "batch_size" to values:
+            each episode takes one of them in place of the keywords above.
         precision: "auto", "fp32" or "bf16".
         device: "auto", "cpu", "cuda" or "cuda:N".
         render_mode: None, "rgb_array" or "human".
@@ -132,7 +151,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         network: str | NetworkFactory = "small",
         regularizers: Mapping[str | Regularizer, tuple[float, float]] = _DEFAULT,  # type: ignore[assignment]
         chunk_size: int = 20,
-        val_batches: int = 20,
+        val_batches: int | str = 20,
         chunks: int = 40,
         warmup: str | None = "uniform",
         reward: str | RewardFunction = "gap",
@@ -140,13 +159,19 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         batch_size: int = 64,
         optimizer: str = "adam",
         learning_rate: float = 1e-3,
+        observe: Sequence[str] = ("losses",),
+        instances: Sequence[Mapping[str, Any] | Instance] | None = None,
         precision: str = "auto",
         device: str = "auto",
         render_mode: str | None = None,
     ) -> None:
         self._keywords = keywords_of(RegTuneEnv, locals())
-        for name, count in (("chunk_size", chunk_size), ("val_batches", val_batches), ("chunks", chunks)):
-            check_count(name, count, least=1)
+        check_count("chunk_size", chunk_size, least=1)
+        check_count("chunks", chunks, least=1)
+        if isinstance(val_batches, str):
+            check_choice("val_batches", val_batches, ("all",), or_else="a whole number")
+        else:
+            check_count("val_batches", val_batches, least=1)
         check_choice("warmup", warmup, ("uniform", None))
         if not callable(reward):
             check_choice("reward", reward, rewards.REWARDS, or_else="a callable")
@@ -159,17 +184,37 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         self.reward = reward
         self.train_f1 = train_f1
         self.render_mode = render_mode
-        self.settings = TrainerSettings(network, batch_size, optimizer, learning_rate, precision, device)
+        settings = TrainerSettings(network, batch_size, optimizer, learning_rate, precision, device)
         self.strengths = Strengths(regularizers)
-        self.splits = load(dataset, root, limit, noise, data_seed)
+        self.instances = instances_.build(
+            instances,
+            functools.partial(load, dataset, root, data_seed=data_seed),
+            settings,
+            noise=noise,
+            limit=limit,
+        )
+        self._instances_given = instances is not None
+        self._instance = 0
         self.worst_loss = 10.0 * math.log(len(self.splits.classes))
+        self._observation = Observation(observe, chunk_size, self.strengths, chunks, self.worst_loss)
         self.action_space = Box(self.strengths.low, self.strengths.high, dtype=np.float32)
-        self.observation_space: Box = Box(0.0, self.worst_loss, (chunk_size,), dtype=np.float32)  # type: ignore[assignment]
+        self.observation_space: Box = self._observation.space  # type: ignore[assignment]
         self._picture: RunPicture | None = None
         self._history: list[Chunk] = []
         self._chunk = self.chunks
-        self._trainer: Trainer | None = None  # built at the first reset: no device is touched before it
+        # By instance; each is built at its first reset: no device is touched before that.
+        self._trainers: dict[int, Trainer] = {}
         self._launched: _Launched | None = None
+
+    @property
+    def splits(self) -> Splits:
+        """The data of the episode's instance."""
+        return self.instances[self._instance].splits
+
+    @property
+    def settings(self) -> TrainerSettings:
+        """How the child of the episode's instance is built and trained."""
+        return self.instances[self._instance].settings
 
     @property
     def trainer(self) -> Trainer:
@@ -178,33 +223,51 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         Raises:
             gymnasium.error.ResetNeeded: before the first reset, and after an interrupted reset or step.
         """
-        if self._trainer is None:
+        if self._instance not in self._trainers:
             raise ResetNeeded("there is no state before the first reset: call reset()")
-        return self._trainer
+        return self._trainers[self._instance]
+
+    def _take_trainer(self) -> Trainer:
+        """The trainer of the instance, to be put back: if that is interrupted, only a reset goes on."""
+        return self._trainers.pop(self._instance, None) or Trainer(self.splits, self.settings, self.strengths)
 
     # -- the run -------------------------------------------------------------------------------------------------
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Build a new child, and warm it up."""
-        check_options(options, allowed=())
+        """Build a new child, and warm it up. `options={"instance": k}`: of the k-th instance."""
+        asked = self._instance_in(options)
         super().reset(seed=seed)
-        trainer = self._trainer or Trainer(self.splits, self.settings, self.strengths)
-        # If this is interrupted, there is no state, and the next call must be a reset.
-        self._trainer = self._launched = None
+        # It is drawn even if it was asked for, so that the same seed gives the same child of every instance.
+        drawn = int(self.np_random.integers(len(self.instances))) if self._instances_given else 0
+        self._instance = drawn if asked is None else asked
+        self._launched = None
+        trainer = self._take_trainer()
         trainer.initialise(int(self.np_random.integers(2**32)))
         self._history = []
         self._chunk = 0
-        observation, info = np.zeros(self.chunk_size, np.float32), {}
+        observation, info = self._observation.before(), {}
         if self.warmup is not None:
             uniform = self.np_random.uniform(self.strengths.low, self.strengths.high).astype(np.float32)
             chunk = self._finish(_Launched(trainer, uniform, self._train(trainer, uniform)))
-            observation, info = self._observe(chunk), self._info(chunk)
-        self._trainer = trainer
+            observation, info = self._observation.after(chunk), self._info(chunk)
+        self._trainers[self._instance] = trainer
+        if self._instances_given:
+            info["instance"] = self._instance
         if self.render_mode == "human":
             self.render()
         return observation, info
+
+    def _instance_in(self, options: dict[str, Any] | None) -> int | None:
+        check_options(options, allowed=("instance",) if self._instances_given else ())
+        asked = (options or {}).get("instance")
+        if asked is None:
+            return None
+        check_count("options: 'instance'", asked, least=0)
+        if asked >= len(self.instances):
+            raise UsageError(f"options: 'instance' {asked} is not allowed; there are {len(self.instances)}, from 0 on")
+        return int(asked)
 
     def step(
         self, action: NDArray[np.float32]
@@ -214,14 +277,16 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         steps_left = self.chunks - self._chunk
         self._chunk += 1
         chunk = self._finish(launched)
-        self._trainer = launched.trainer
+        self._trainers[self._instance] = launched.trainer
         reward = rewards.reward_of(chunk, self.reward, steps_left, self.worst_loss)
         info = self._info(chunk)
         if self._over:
-            info["validation"] = self._trainer.evaluate("val")
+            info["validation"] = self.trainer.evaluate("val")
+            if self._instances_given:
+                info["instance"] = self._instance
         if self.render_mode == "human":
             self.render()
-        return self._observe(chunk), reward, self._over, False, info
+        return self._observation.after(chunk), reward, self._over, False, info
 
     def launch(self, action: NDArray[np.float32]) -> None:
         """Begin the chunk that the following `step` of the same action finishes; on CUDA, without waiting for it."""
@@ -231,8 +296,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         if self.needs_reset:
             raise ResetNeeded("the episode is over or was never begun: call reset()")
         strengths = self.checked(action)
-        trainer = self.trainer
-        self._trainer = None  # if this is interrupted, the next reset starts afresh
+        trainer = self._take_trainer()
         # After a warm-up that diverged there is nothing left to train.
         pending = [] if self._history and self._history[-1].diverged else self._train(trainer, strengths)
         return _Launched(trainer, strengths, pending)
@@ -240,7 +304,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
     @property
     def needs_reset(self) -> bool:
         """Whether there is no episode to step: before the first reset, and after an episode's end."""
-        return self._trainer is None or self._over
+        return self._instance not in self._trainers or self._over
 
     @property
     def _over(self) -> bool:
@@ -271,7 +335,8 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         """Train and score one chunk."""
         trainer.set_strengths(strengths)
         trained = trainer.train_batches(self.chunk_size)
-        validated = trainer.validate_batches(self.val_batches)
+        whole = isinstance(self.val_batches, str)
+        validated = trainer.validate_split() if whole else trainer.validate_batches(int(self.val_batches))
         return [trained, validated, *([trainer.score_again(trained)] if self.train_f1 == "eval" else [])]
 
     def _finish(self, launched: _Launched) -> Chunk:
@@ -283,7 +348,11 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
             train, val, *again = launched.trainer.read(*launched.pending)
             scored = again[0] if again else train
             losses, val_loss = train.losses, float(val.losses.mean())
-            train_f1, val_f1 = float(scored.f1.mean()), float(val.f1.mean())
+            train_f1 = float(scored.f1.mean())
+            if self.val_batches == "all":
+                val_f1 = scores(confusion_matrix(val.labels[0], val.predictions[0], val.num_classes))["macro_f1"]
+            else:
+                val_f1 = float(val.f1.mean())
         else:
             losses, val_loss = np.full(self.chunk_size, np.nan, np.float32), math.nan
             train_f1 = val_f1 = 0.0
@@ -291,18 +360,12 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         self._history.append(chunk)
         return chunk
 
-    def _observe(self, chunk: Chunk) -> NDArray[np.float32]:
-        worst = self.observation_space.high[0]
-        losses = np.nan_to_num(chunk.train_losses, nan=worst, posinf=worst)
-        clipped: NDArray[np.float32] = np.clip(losses, 0.0, worst)
-        return clipped
-
     def _info(self, chunk: Chunk) -> dict[str, Any]:
-        finite = not chunk.diverged
+        losses = self._observation.clipped(chunk.train_losses) if chunk.diverged else chunk.train_losses
         return {
             "chunk": chunk.number,
             "hyperparameters": dict(chunk.hyperparameters),
-            "train_loss": float((chunk.train_losses if finite else self._observe(chunk)).mean()),
+            "train_loss": float(losses.mean()),
             "train_f1": chunk.train_f1,
             "val_loss": chunk.val_loss if math.isfinite(chunk.val_loss) else self.worst_loss,
             "val_f1": chunk.val_f1,
@@ -320,6 +383,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         return {
             "trainer": self.trainer.state_dict(),
             "generator": self.np_random.bit_generator.state,
+            "instance": self._instance,
             "images": len(self.splits.train),
             "chunk": self._chunk,
             "history": [dataclasses.asdict(chunk) for chunk in self._history],
@@ -327,14 +391,17 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
-        if state["images"] != len(self.splits.train):
+        instance = state["instance"]
+        images = len(self.instances[instance].splits.train) if instance < len(self.instances) else 0
+        if state["images"] != images:
             raise UsageError(
-                f"state: it trains on {state['images']:,} images, this environment on {len(self.splits.train):,}; "
-                "load it into one of the same keywords"
+                f"state: it trains on the {state['images']:,} images of instance {instance}, where this environment "
+                f"has {images:,}; load it into one of the same keywords"
             )
-        trainer = self._trainer or Trainer(self.splits, self.settings, self.strengths)
+        self._instance, self._launched = instance, None
+        trainer = self._take_trainer()
         trainer.load_state_dict(state["trainer"])
-        self._trainer, self._launched = trainer, None
+        self._trainers[instance] = trainer
         self.np_random.bit_generator.state = state["generator"]
         self._chunk = state["chunk"]
         self._history = [Chunk(**copy.deepcopy(chunk)) for chunk in state["history"]]
@@ -343,7 +410,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
 
     def _draw(self) -> NDArray[np.uint8]:
         """The losses, the F1 and the strengths of every chunk so far."""
-        if self._trainer is None:
+        if self._instance not in self._trainers:
             raise ResetNeeded("there is no state before the first reset: call reset()")
         if self._picture is None:
             bounds = list(zip(self.strengths.low.tolist(), self.strengths.high.tolist(), strict=True))

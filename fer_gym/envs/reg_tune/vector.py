@@ -12,7 +12,6 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
 from fer_gym.checks import check_choice, check_count
-from fer_gym.data import load
 from fer_gym.envs.reg_tune.env import RegTuneEnv
 from fer_gym.errors import UsageError
 from fer_gym.training import hardware
@@ -22,6 +21,7 @@ class RegTuneVectorEnv(SyncVectorEnv):
     """K children of one data set, each with its own seed and generators: `gym.make_vec("RegTune-v0", num_envs=K)`.
 
     Child k is bit for bit the scalar environment; `reset(seed=s)` gives it the seed s + k. The images are loaded once.
+    Each child draws its own instance.
     On the CPU the children train one after the other: each of them uses all cores. On CUDA each trains on a stream of
     its own, and none waits for another.
 
@@ -51,9 +51,11 @@ class RegTuneVectorEnv(SyncVectorEnv):
         check_count("num_envs", num_envs, least=1)
         modes = [mode.value for mode in AutoresetMode]
         check_choice("autoreset_mode", autoreset_mode, (*AutoresetMode, *modes))
-        splits = load(dataset, root, limit, noise, data_seed)
-        child = functools.partial(RegTuneEnv, dataset=splits, **keywords)
-        super().__init__([child] * num_envs, autoreset_mode=autoreset_mode)
+        first = RegTuneEnv(dataset, root, limit, noise, data_seed, **keywords)
+        if keywords.get("instances") is not None:
+            keywords = {**keywords, "instances": first.instances}
+        child = functools.partial(RegTuneEnv, dataset=first.splits, **keywords)
+        super().__init__([functools.partial(_itself, first), *[child] * (num_envs - 1)], autoreset_mode=autoreset_mode)
 
     def step(self, actions: NDArray[np.float32]) -> Any:
         """Train each child's next chunk under its row of `actions`, float32 (K, h).
@@ -95,3 +97,8 @@ class RegTuneVectorEnv(SyncVectorEnv):
             child.load_state_dict(of_child)
         self._autoreset_envs = state["over"].copy()
         self._env_obs = copy.deepcopy(state["observations"])
+
+
+def _itself(env: RegTuneEnv) -> RegTuneEnv:
+    """What makes the first child, which is there already; unlike a lambda it can be pickled."""
+    return env

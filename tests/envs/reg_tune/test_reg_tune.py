@@ -371,5 +371,106 @@ def test_keywords_that_are_not_allowed(keywords: dict[str, Any], message: str) -
 def test_a_state_of_another_data_set() -> None:
     env = make()
     env.reset(seed=0)
-    with pytest.raises(ValueError, match=r"^state: it trains on 30 images, this environment on 9"):
+    with pytest.raises(
+        ValueError, match=r"^state: it trains on the 30 images of instance 0, where this environment has 9;"
+    ):
         make(dataset=tiny_data.splits(9)).load_state_dict(env.state_dict())
+
+
+# -- observe, val_batches="all", instances -----------------------------------------------------------------------------
+
+INSTANCES = ({"noise": ("symmetric", 0.5)}, {"limit": 10}, {"learning_rate": 1e-2, "batch_size": 2})
+
+
+def test_the_parts_of_an_observation_in_the_order_asked_for() -> None:
+    strengths = {"weight_decay": (0.1, 0.3), "dropout": (0.0, 0.5)}
+    observe = ("progress", "strengths", "val_f1", "losses", "train_f1")
+    env = make(observe=observe, regularizers=strengths, warmup=None)
+    worst = 10 * math.log(len(SPLITS.classes))
+    np.testing.assert_allclose(env.observation_space.low, [0, 0.1, 0, 0, 0, 0, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(env.observation_space.high, [1, 0.3, 0.5, 1, worst, worst, worst, 1], rtol=1e-6)
+    observation, _ = env.reset(seed=0)
+    np.testing.assert_array_equal(observation, np.array([0, 0.1, 0, 0, 0, 0, 0, 0], np.float32))
+    plain = make(regularizers=strengths, warmup=None)
+    plain.reset(seed=0)
+    observation, _, _, _, info = env.step(act(0.2, 0.4))
+    losses, *_ = plain.step(act(0.2, 0.4))  # the paper's: observing more changes nothing that is trained
+    expected = [0.25, 0.2, 0.4, info["val_f1"], *losses, info["train_f1"]]
+    np.testing.assert_array_equal(observation, np.array(expected, np.float32))
+
+
+def test_the_observation_after_a_warm_up() -> None:
+    env = make(observe=("progress", "strengths", "train_f1"))
+    observation, info = env.reset(seed=0)
+    expected = [0, info["hyperparameters"]["dropout"], info["train_f1"]]
+    np.testing.assert_array_equal(observation, np.array(expected, np.float32))
+
+
+def test_the_whole_validation_split() -> None:
+    env = make(val_batches="all")
+    env.reset(seed=0)
+    info = play(env)[-1][4]
+    labels, probabilities = SPLITS.val.labels, env.trainer.outputs("val").probabilities
+    predictions = probabilities.argmax(axis=1)
+    f1 = f1_score(labels, predictions, labels=range(len(SPLITS.classes)), average="macro", zero_division=0)
+    assert info["val_f1"] == pytest.approx(f1, abs=1e-12)
+    assert info["val_f1"] == info["validation"]["macro_f1"]
+    assert info["val_loss"] == pytest.approx(-np.log(probabilities[np.arange(len(labels)), labels]).mean(), rel=1e-5)
+
+
+def test_an_instance_is_the_environment_of_its_keywords() -> None:
+    env = make(instances=INSTANCES)
+    for k, keywords in enumerate(INSTANCES):
+        observation, info = env.reset(seed=3, options={"instance": k})
+        assert info["instance"] == k
+        alone = make(instances=(keywords,) * 3)  # as many, so that the generator draws as often
+        expected, _ = alone.reset(seed=3)
+        np.testing.assert_array_equal(observation, expected)
+        last, *_, info = play(env)[-1]
+        expected, *_ = play(alone)[-1]
+        np.testing.assert_array_equal(last, expected)
+        assert info["instance"] == k
+        assert env.splits.val is env.instances[0].splits.val
+    flipped, whole = env.instances[0].splits.train, env.instances[2].splits.train
+    assert 0 < (flipped.labels != whole.labels).sum() <= 15
+    assert len(env.instances[1].splits.train) == 10
+
+
+def test_instances_are_drawn_by_the_environments_generator() -> None:
+    env = make(instances=INSTANCES, warmup=None)
+    env.reset(seed=0)
+    drawn = [env.reset()[1]["instance"] for _ in range(30)]
+    assert set(drawn) == {0, 1, 2}
+    env.reset(seed=0)
+    assert [env.reset()[1]["instance"] for _ in range(30)] == drawn
+    assert "instance" not in make().reset(seed=0)[1]
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"observe": ()}, "^observe: .*progress"),
+        ({"observe": "losses"}, "^observe: 'losses' is not allowed"),
+        ({"observe": ("loss",)}, "^observe: 'loss' is unknown"),
+        ({"observe": ("losses", "losses")}, "^observe: .* twice"),
+        ({"val_batches": "some"}, "^val_batches: 'some' is unknown; use 'all'"),
+        ({"instances": ()}, "^instances: "),
+        ({"instances": {"limit": 10}}, "^instances: "),
+        ({"instances": (3,)}, "^instances: 3, number 0,"),
+        ({"instances": ({}, {"network": "small"})}, "^instances: 'network' of number 1 is unknown; use noise, limit"),
+        ({"instances": ({"learning_rate": 0},)}, "^instances: number 0: learning_rate: 0 is not allowed"),
+        ({"instances": ({}, {"noise": "snow"})}, "^instances: number 1: noise: 'snow'"),
+    ],
+)
+def test_bad_parts_and_instances(keywords: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        make(**keywords)
+
+
+def test_bad_instance_options() -> None:
+    env = make(instances=INSTANCES)
+    for bad in (3, -1, 0.5, True):
+        with pytest.raises(UsageError, match=r"^options: 'instance'"):
+            env.reset(options={"instance": bad})
+    with pytest.raises(UsageError, match=r"^options: 'instance' is unknown"):
+        make().reset(options={"instance": 0})

@@ -175,3 +175,19 @@ def test_the_images_are_loaded_once() -> None:
     envs = make(noise=("symmetric", 0.5))  # loading it anew would make new labels
     assert (envs.envs[0].splits.train.labels != SPLITS.train.labels).any()
     assert all(child.splits.train.labels is envs.envs[0].splits.train.labels for child in envs.envs)
+
+
+def test_children_draw_instances_of_their_own_and_share_the_data() -> None:
+    instances = ({"noise": ("symmetric", 0.5)}, {"limit": 10}, {"learning_rate": 1e-2})
+    envs = make(6, instances=instances)
+    _, info = envs.reset(seed=0)
+    drawn = info["instance"]
+    assert len(set(drawn.tolist())) > 1
+    for k, child in enumerate(envs.envs):
+        scalar = gym.make("RegTune-v0", dataset=SPLITS, instances=instances, **SMALL)
+        assert scalar.reset(seed=k)[1]["instance"] == drawn[k]
+        assert all(mine is its for mine, its in zip(child.instances, envs.envs[0].instances, strict=True))
+    steps = [envs.step(actions(step, 6)) for step in range(SMALL["chunks"])]
+    np.testing.assert_array_equal(steps[-1][4]["instance"], drawn)
+    again = pickle.loads(pickle.dumps(envs))
+    np.testing.assert_array_equal([child.state_dict()["instance"] for child in again.envs], drawn)
