@@ -36,7 +36,8 @@ def inspect(
         str,
         typer.Option(
             "--noise",
-            help="none, faces, faces:FULL,HALF,NONE, symmetric:RATE, pair:RATE or ferplus.",
+            help="none, faces, faces:FULL,HALF,NONE, symmetric:RATE, pair:RATE, per_class:RATE,..., "
+            "duplicates:SHARE,SOURCES or ferplus.",
             show_default=True,
         ),
     ] = "none",

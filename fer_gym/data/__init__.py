@@ -52,7 +52,8 @@ def load(
         limit: at most so many training images, each class in proportion and with at least one. A smaller
             limit's images are among a larger one's. None takes all. Validation and test images are never left out.
         noise: corrupts the training images: None, "faces", ("faces", (full, half, none)), ("symmetric",
-            rate), ("pair", rate) or "ferplus" (see `fer_gym.data.noise`).
+            rate), ("pair", rate), ("per_class", rates), ("duplicates", (share, sources)) or "ferplus" (see
+            `fer_gym.data.noise`).
         data_seed: decides which images are taken for validation and test, which are within the limit, and which are
             made noisy.
         **options: "fer2013" takes, with noise="ferplus", `ferplus` (FER+'s fer2013new.csv) and `row_order`

@@ -11,7 +11,7 @@ from fer_gym.data.splits import DOUBTED, FLIPPED, NOISE_NAMES, UNTOUCHED, Split
 from fer_gym.pictures import to_picture
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, in the order of NOISE_NAMES.
-_COLOURS = ("#c8c8c8", "#e69f00", "#d55e00", "#cc79a7", "#0072b2")
+_COLOURS = ("#c8c8c8", "#e69f00", "#d55e00", "#cc79a7", "#0072b2", "#009e73")
 _INK, _FAINT, _PAPER = "#222222", "#777777", "#ffffff"
 # In pixels: an image's height, its frame, and so on.
 _TILE, _FRAME, _GAP, _MARGIN, _TEXT = 64, 3, 4, 14, 13

@@ -6,6 +6,9 @@
   none;
 - ("symmetric", rate): so many labels become another class, each equally likely;
 - ("pair", rate): so many labels c become c + 1 (the last class becomes the first);
+- ("per_class", rates): of each class, so many labels become another class, each equally likely;
+- ("duplicates", (share, sources)): so many of the images become near-copies, pictures and labels, of a few others,
+  which are so many of all images;
 - "ferplus": nothing is altered; FER2013's images are marked whose label FER+'s voters contradict.
 """
 
@@ -20,14 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_gym.data.splits import FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED, Split
+from fer_gym.data.splits import DUPLICATE, FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED, Split
 from fer_gym.errors import UsageError
 
 #: Fractions of full, half and none faces, as in the paper.
 FACES = (0.5, 0.25, 0.25)
 ALLOWED = (
-    'None, "faces", ("faces", (full, half, none)), ("symmetric", rate), ("pair", rate) or "ferplus", '
-    "with fractions that sum to 1 and rates in [0, 1]"
+    'None, "faces", ("faces", (full, half, none)), ("symmetric", rate), ("pair", rate), ("per_class", (rate, ...)), '
+    '("duplicates", (share, sources)) or "ferplus", with fractions that sum to 1 and rates in [0, 1]'
 )
 
 Noise = tuple[str, tuple[float, ...]]
@@ -55,6 +58,16 @@ def check(noise: Any) -> Noise | None:
         if len(rate) != 1:
             raise _not_allowed(noise)
         return kind, rate
+    if kind == "per_class" and numbers is not None:
+        return kind, _numbers(noise, numbers)
+    if kind == "duplicates" and numbers is not None:
+        pair = _numbers(noise, numbers)
+        if len(pair) != 2 or pair[1] == 0 or sum(pair) > 1 + 1e-9:
+            raise UsageError(
+                f"noise: {noise!r} is not allowed; use ('duplicates', (share, sources)), where the sources are more "
+                "than 0 and both together at most 1"
+            )
+        return kind, pair
     if kind == "ferplus" and numbers in (None, ()):
         return kind, ()
     raise _not_allowed(noise)
@@ -78,7 +91,7 @@ def _numbers(noise: Any, numbers: Any) -> tuple[float, ...]:
 
 
 def parse(text: str) -> Noise | None:
-    """Read a noise from the command line: none, faces, faces:.5,.25,.25, symmetric:.2, pair:.2 or ferplus.
+    """Read a noise from the command line: the kind, then its numbers, such as faces:.5,.25,.25, symmetric:.2 or none.
 
     Raises:
         UsageError: if it is none of those.
@@ -91,7 +104,7 @@ def parse(text: str) -> Noise | None:
     except ValueError as error:
         raise UsageError(
             f"noise: {text!r} is not allowed; use none, faces, faces:FULL,HALF,NONE (which sum to 1), symmetric:RATE, "
-            "pair:RATE (0 to 1) or ferplus"
+            "pair:RATE, per_class:RATE,RATE,... (0 to 1), duplicates:SHARE,SOURCES or ferplus"
         ) from error
 
 
@@ -123,7 +136,9 @@ def apply(split: Split, noise: Any, classes: int, rng: np.random.Generator) -> S
         if split.noise is None:
             raise UsageError("noise: 'ferplus' is not allowed; use it for 'fer2013', which FER+ has votes on")
         return split
-    return _flip(split, kind, numbers[0], classes, rng)
+    if kind == "duplicates":
+        return _duplicates(split, numbers[0], numbers[1], rng)
+    return _flip(split, kind, numbers, classes, rng)
 
 
 def half_face(image: NDArray[np.uint8], right: bool) -> NDArray[np.uint8]:
@@ -183,13 +198,38 @@ def _shares(total: int, fractions: tuple[float, ...]) -> list[int]:
     return shares
 
 
-def _flip(split: Split, kind: str, rate: float, classes: int, rng: np.random.Generator) -> Split:
+def _flip(split: Split, kind: str, rates: tuple[float, ...], classes: int, rng: np.random.Generator) -> Split:
     if classes < 2:
         raise UsageError(f"noise: {kind!r} is not allowed for a single class; use at least two classes")
-    chosen = rng.permutation(len(split))[: round(rate * len(split))]
-    shift = rng.integers(1, classes, size=len(chosen)) if kind == "symmetric" else 1
+    if kind == "per_class":
+        if len(rates) != classes:
+            raise UsageError(f"noise: {(kind, rates)!r} is not allowed; use {classes} rates, one for each class")
+        members = [rng.permutation(np.flatnonzero(split.labels == label)) for label in range(classes)]
+        chosen = np.concatenate([of[: round(rate * len(of))] for of, rate in zip(members, rates, strict=True)])
+    else:
+        chosen = rng.permutation(len(split))[: round(rates[0] * len(split))]
+    shift = 1 if kind == "pair" else rng.integers(1, classes, size=len(chosen))
     labels = np.array(split.labels)
     labels[chosen] = (labels[chosen] + shift) % classes
     codes = np.full(len(split), UNTOUCHED, np.int8)
     codes[chosen] = FLIPPED
     return Split(split.pixels, labels, split.labels, codes)
+
+
+def _duplicates(split: Split, share: float, sources: float, rng: np.random.Generator) -> Split:
+    """Copies differ from their source as two frames of a film do: by a pixel's shift and a little light."""
+    order = rng.permutation(len(split))
+    count = min(round(share * len(split)), len(split) - 1)
+    copies, others = order[:count], order[count:]
+    origins = rng.choice(others[: max(round(sources * len(split)), 1)], count)
+    shifts = rng.integers(-1, 2, size=(len(copies), 2))
+    light = rng.integers(-8, 9, size=len(copies))
+    pixels, labels = np.array(split.pixels), np.array(split.labels)
+    for copy, origin, shift, brighter in zip(copies, origins, shifts, light, strict=True):
+        padded = np.pad(split.pixels[origin], ((0, 0), (1, 1), (1, 1)), mode="edge")
+        moved = np.roll(padded, shift, axis=(1, 2))[:, 1:-1, 1:-1]
+        pixels[copy] = np.clip(moved.astype(np.int16) + brighter, 0, 255)
+    labels[copies] = split.labels[origins]
+    codes = np.full(len(split), UNTOUCHED, np.int8)
+    codes[copies] = DUPLICATE
+    return Split(pixels, labels, labels, codes)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fer_gym.errors import DatasetError
 
 #: What `Split.noise` says of an image.
-UNTOUCHED, HALF_FACE, NONE_FACE, FLIPPED, DOUBTED = range(5)
-NOISE_NAMES = ("full or untouched", "half face", "none face", "label flipped", "doubted by FER+")
+UNTOUCHED, HALF_FACE, NONE_FACE, FLIPPED, DOUBTED, DUPLICATE = range(6)
+NOISE_NAMES = ("full or untouched", "half face", "none face", "label flipped", "doubted by FER+", "duplicate")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Split:
         labels: int64, (N,): the label given, which noise may have made wrong.
         clean_labels: int64, (N,): the true label, or None where it is not known apart from `labels`.
         noise: int8, (N,): 0 untouched or full face, 1 half face, 2 none face, 3 label flipped, 4 doubted by
-            FER+; None where no noise was asked for.
+            FER+, 5 a copy of another image; None where no noise was asked for.
 
     Raises:
         DatasetError: if a dtype or a shape is not as above, or there is no image.

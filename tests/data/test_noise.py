@@ -147,7 +147,47 @@ def test_symmetric_flips_reach_every_other_class_equally() -> None:
     assert np.abs(np.delete(reached, 2) - count / 4).max() < 5 * math.sqrt(count * 3 / 16)
 
 
-@pytest.mark.parametrize("asked", ["faces", ("symmetric", 0.4), ("pair", 0.4)])
+def test_flips_per_class() -> None:
+    labels = np.repeat(np.arange(CLASSES), [40, 30, 20, 10, 1])
+    split = Split(np.zeros((len(labels), 1, 1, 1), np.uint8), labels)
+    noisy = apply(split, ("per_class", (0.5, 0, 0.25, 1, 0)))
+    assert noisy.noise is not None
+    flipped = noisy.noise == 3
+    assert np.bincount(labels[flipped], minlength=CLASSES).tolist() == [20, 0, 5, 10, 0]
+    np.testing.assert_array_equal(flipped, noisy.labels != labels)
+    np.testing.assert_array_equal(noisy.clean_labels, labels)
+
+
+def test_duplicates() -> None:
+    split = split_of(100, size=12)
+    noisy = apply(split, ("duplicates", (0.6, 0.1)))
+    assert noisy.noise is not None
+    copies = noisy.noise == 5
+    assert copies.sum() == 60
+    np.testing.assert_array_equal(noisy.pixels[~copies], split.pixels[~copies])
+    np.testing.assert_array_equal(noisy.labels[~copies], split.labels[~copies])
+    np.testing.assert_array_equal(noisy.clean_labels, noisy.labels)
+    sources = set()
+    for index in np.flatnonzero(copies):
+        # The inside of a copy is that of its source, a pixel aside and as much lighter or darker everywhere.
+        found = [
+            int(source)
+            for source in np.flatnonzero(~copies)
+            for row in (0, 1, 2)
+            for column in (0, 1, 2)
+            if is_lighter(noisy.pixels[index, 0, 1:-1, 1:-1], split.pixels[source, 0, row:, column:][:10, :10])
+        ]
+        assert len(found) == 1
+        assert noisy.labels[index] == split.labels[found[0]]
+        sources.update(found)
+    assert len(sources) <= 10
+
+
+def is_lighter(copy: np.ndarray, source: np.ndarray) -> bool:
+    return any(np.array_equal(copy, np.clip(source.astype(int) + light, 0, 255)) for light in range(-8, 9))
+
+
+@pytest.mark.parametrize("asked", ["faces", ("symmetric", 0.4), ("pair", 0.4), ("duplicates", (0.4, 0.1))])
 def test_another_seed_is_another_draw(asked: object) -> None:
     split = split_of(40)
     one, other = apply(split, asked, 0), apply(split, asked, 1)
@@ -178,6 +218,11 @@ def test_none_and_defaults() -> None:
         (("symmetric", True), "rates in [0, 1]"),
         (("symmetric", None), "allowed"),
         (("pair", (0.1, 0.2)), '("pair", rate)'),
+        (("per_class", None), "allowed"),
+        (("per_class", (0.1, 0.2)), "use 7 rates"),
+        (("duplicates", 0.5), "(share, sources)"),
+        (("duplicates", (0.8, 0.3)), "both together at most 1"),
+        (("duplicates", (0.8, 0.0)), "more than 0 and"),
         (("ferplus", 0.5), "allowed"),
         (("swap", 0.5), "allowed"),
         (("pair", 0.1, 0.2), "allowed"),
@@ -209,6 +254,8 @@ def test_ferplus_needs_votes() -> None:
         ("faces:.5,.3,.2", ("faces", (0.5, 0.3, 0.2))),
         ("symmetric:0.2", ("symmetric", (0.2,))),
         ("pair:1", ("pair", (1.0,))),
+        ("per_class:.5,0,1", ("per_class", (0.5, 0.0, 1.0))),
+        ("duplicates:.75,.05", ("duplicates", (0.75, 0.05))),
         ("ferplus", ("ferplus", ())),
     ],
 )

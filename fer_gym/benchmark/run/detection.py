@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from fer_gym.data.splits import DOUBTED, FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED
+from fer_gym.data.splits import DOUBTED, DUPLICATE, FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED
 
 #: The kinds of noise that are looked for, by the end of their measures' names.
-NOISY = {"none_face": NONE_FACE, "half_face": HALF_FACE, "flipped": FLIPPED, "doubted": DOUBTED}
+NOISY = {"none_face": NONE_FACE, "half_face": HALF_FACE, "flipped": FLIPPED, "doubted": DOUBTED, "duplicate": DUPLICATE}
 
 
 def measures(noise: NDArray[np.int8], scores: NDArray[np.floating]) -> dict[str, float]:

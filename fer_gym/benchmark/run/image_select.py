@@ -14,13 +14,20 @@ from fer_gym import agents
 from fer_gym.benchmark.run import detection, provenance
 from fer_gym.benchmark.run.arrays import rounded
 from fer_gym.benchmark.spec.tasks import SelectionTask, Trial
-from fer_gym.data.splits import DOUBTED, FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED, Split, Splits
+from fer_gym.data.splits import DOUBTED, DUPLICATE, FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED, Split, Splits
 from fer_gym.envs import ImageSelectEnv
 from fer_gym.episodes import EpisodeLog
 from fer_gym.training import Trainer, metrics
 
 #: Kinds of image: the rows of RLPS's Table 5, then those of wrong labels. "full" is an image without noise.
-KINDS = {"full": UNTOUCHED, "half": HALF_FACE, "none": NONE_FACE, "flipped": FLIPPED, "doubted": DOUBTED}
+KINDS = {
+    "full": UNTOUCHED,
+    "half": HALF_FACE,
+    "none": NONE_FACE,
+    "flipped": FLIPPED,
+    "doubted": DOUBTED,
+    "duplicate": DUPLICATE,
+}
 
 
 def run(
