@@ -10,6 +10,7 @@ split.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import os
 import zipfile
 import zlib
@@ -55,7 +56,8 @@ def load(
 
     Args:
         root: one of the forms above.
-        doubts: mark the training images that FER+'s voters contradict (see `fer_gym.data.ferplus`).
+        doubts: mark the training images that FER+'s voters contradict, and give every split its voters' labels as
+            `clean_labels` (see `fer_gym.data.ferplus`).
         ferplus_file: FER+'s `fer2013new.csv`; None looks for it beside the data. Only with `doubts`.
         row_order: the table from pictures to rows of fer2013.csv, which the folder and the zip need; None
             looks for `fer2013_row_order.csv` beside the data. Only with `doubts`.
@@ -76,20 +78,23 @@ def load(
         key = cache.file_key(path)
         build = partial(_build_csv if path.suffix.lower() == ".csv" else _build_zip, path)
     arrays = cache.cached("fer2013", key, build)
-    train = Split(arrays["train_pixels"], arrays["train_labels"])
+    splits = {name: Split(arrays[f"{name}_pixels"], arrays[f"{name}_labels"]) for name in USAGES.values()}
     if doubts:
-        train = ferplus.mark(train, _train_votes(path, arrays, ferplus_file, row_order))
-    val, test = (Split(arrays[f"{name}_pixels"], arrays[f"{name}_labels"]) for name in ("val", "test"))
-    return Splits(train, val, test, CLASSES)
+        votes = _votes(path, arrays, ferplus_file, row_order)
+        splits = {name: ferplus.mark(split, votes[name]) for name, split in splits.items()}
+        # Only training images have noise; of the others the voters' labels are what a network can be scored on.
+        for name in ("val", "test"):
+            splits[name] = dataclasses.replace(splits[name], noise=None)
+    return Splits(**splits, classes=CLASSES)
 
 
-def _train_votes(
+def _votes(
     path: Path,
     arrays: Mapping[str, NDArray[Any]],
     ferplus_file: str | os.PathLike[str] | None,
     row_order: str | os.PathLike[str] | None,
-) -> NDArray[np.int64]:
-    """FER+'s votes on each training image, after checking that both files have the same rows."""
+) -> dict[str, NDArray[np.int64]]:
+    """FER+'s votes on each image of a split, after checking that both files have the same rows."""
     votes_path = ferplus.find(path, ferplus.VOTES_NAME, ferplus_file, "ferplus")
     usages, votes = ferplus.read_votes(votes_path)
     if "train_rows" in arrays:
@@ -114,10 +119,8 @@ def _train_votes(
                     f"{votes_path}, line {row + 2}: found the Usage {found!r}, but the image that {path} has "
                     f"there is of {usage}; give the two files that belong together"
                 )
-    train_votes = np.zeros((len(rows["train"]), votes.shape[1]), np.int64)
-    known = rows["train"] >= 0
-    train_votes[known] = votes[rows["train"][known]]
-    return train_votes
+    # An image of unknown row has no votes.
+    return {split: np.where(of[:, None] >= 0, votes[of], 0) for split, of in rows.items()}
 
 
 def _find(root: str | os.PathLike[str]) -> Path:

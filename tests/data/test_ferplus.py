@@ -90,7 +90,8 @@ def test_joined_with_the_csv_by_row(tmp_path: Path, empty_cache: Path) -> None:
     path = files.write_csv(tmp_path / "fer2013.csv", rows)
     votes = votes_against({2, 5, 30})
     write_votes(tmp_path / "fer2013new.csv", votes[28:] + votes[:28])
-    train = load("fer2013", path, noise="ferplus").train
+    splits = load("fer2013", path, noise="ferplus")
+    train = splits.train
     assert train.noise is not None
     assert np.flatnonzero(train.noise == 4).tolist() == [2, 5]
     labels = [label for label, _, usage in files.rows() if usage == "Training"]
@@ -98,6 +99,10 @@ def test_joined_with_the_csv_by_row(tmp_path: Path, empty_cache: Path) -> None:
     truth = [label if i not in (2, 5) else (label + 1) % 7 for i, label in enumerate(labels)]
     assert train.clean_labels is not None
     assert train.clean_labels.tolist() == truth
+    for split, doubted in ((splits.val, []), (splits.test, [30 - 28])):
+        assert split.noise is None
+        assert split.clean_labels is not None
+        assert np.flatnonzero(split.clean_labels != split.labels).tolist() == doubted
 
 
 def order_of(contents: dict[str, bytes]) -> dict[str, int]:
@@ -239,9 +244,12 @@ def test_picture_without_a_line(tmp_path: Path, empty_cache: Path) -> None:
 def test_real_doubts(fer2013_zip: Path) -> None:
     if not all((fer2013_zip.parent / name).exists() for name in (ferplus.VOTES_NAME, ferplus.ROW_ORDER_NAME)):
         pytest.skip("needs FER+'s votes and the row order beside fer2013.zip")
-    train = load("fer2013", fer2013_zip, noise="ferplus").train
+    splits = load("fer2013", fer2013_zip, noise="ferplus")
+    train = splits.train
     assert train.noise is not None
     assert train.clean_labels is not None
+    assert splits.test.clean_labels is not None
+    assert (splits.test.clean_labels != splits.test.labels).mean() == pytest.approx(0.285, abs=5e-4)
     assert np.bincount(train.noise).tolist() == [20541, 0, 0, 0, 8168]
     # A wrong join would agree for about a quarter.
     assert (train.noise == 0).mean() > 0.7
