@@ -194,6 +194,27 @@ class Trainer:
             with self._memory(), self._global_generators_ours(self._order_generator):
                 self._steps(indices[order].split(self.settings.batch_size))
 
+    @hardware.training_modes()
+    def train_steps(self, subset: NDArray[np.int64], steps: int) -> None:
+        """Train `steps` mini-batches of `batch_size` images at `subset`: as many whatever the size of the subset.
+
+        The images come in epochs, each in an order drawn anew; a batch at an epoch's end is filled up from the next.
+
+        Args:
+            subset: int64, (n,), indices into the training split; empty trains nothing.
+            steps: gradient steps.
+        """
+        indices = torch.from_numpy(np.ascontiguousarray(subset))
+        self.network.train()
+        if not (len(indices) and steps):
+            return
+        size = self.settings.batch_size
+        epochs = -(-steps * size // len(indices))
+        orders = [torch.randperm(len(indices), generator=self._order_generator) for _ in range(epochs)]
+        batches = indices[torch.cat(orders)[: steps * size]].split(size)
+        with self._memory(), self._global_generators_ours(self._order_generator):
+            self._steps(batches)
+
     def _steps(self, batches: Iterable[Tensor]) -> list[Tensor]:
         """A gradient step on each batch of indices; on CUDA those of full size are replayed from a recording."""
         if self._recorded is None:
@@ -304,11 +325,11 @@ class Trainer:
         """Some images as the network sees them: float32, (n, C, H, W), on the device."""
         return self._standardise(self._images[split].pixels(torch.from_numpy(indices)))
 
-    def confusion(self, split: str) -> NDArray[np.int64]:
-        """The confusion matrix (C, C) of "train", "val" or "test" against the labels given."""
-        labels = getattr(self.splits, split).labels
-        logits = self._logits(split, torch.arange(len(labels)))
-        return confusion_matrix(labels, logits.argmax(dim=1).cpu().numpy(), len(self.splits.classes))
+    def confusion(self, split: str, labels: str = "labels") -> NDArray[np.int64]:
+        """The confusion matrix (C, C) of "train", "val" or "test" against its "labels" or its "clean_labels"."""
+        truth: NDArray[np.int64] = getattr(getattr(self.splits, split), labels)
+        logits = self._logits(split, torch.arange(len(truth)))
+        return confusion_matrix(truth, logits.argmax(dim=1).cpu().numpy(), len(self.splits.classes))
 
     def evaluate(self, split: str) -> dict[str, float]:
         """The `scores` of a whole split, in evaluation mode."""

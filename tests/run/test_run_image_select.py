@@ -10,6 +10,7 @@ from fer_gym.benchmark.spec.arms import SELECTION_BASELINES
 from fer_gym.benchmark.spec.tasks import Arm, SelectionTask, Trial
 from fer_gym.data import Split, Splits
 from fer_gym.data.splits import FLIPPED, HALF_FACE, NONE_FACE
+from fer_gym.errors import UsageError
 from fer_gym.training import Trainer, TrainerSettings
 
 
@@ -54,6 +55,35 @@ def test_keep_all_is_the_plain_network():
     assert result["scores"]["keep_ratio"] == 1.0
     assert result["scores"]["share_kept"] == {"full": 1.0, "half": 1.0, "none": 1.0}
     assert result["scores"]["auroc_none_face"]["agent"] == 0.5
+
+
+def test_a_final_network_of_as_many_gradient_steps_scored_on_true_labels():
+    splits = TASK.env["dataset"]
+    given = (splits.test.labels + (np.arange(30) % 4 == 0)) % 3
+    splits = dataclasses.replace(splits, test=dataclasses.replace(splits.test, labels=given))
+    env = {**TASK.env, "dataset": splits, "batch_size": 8}
+    task = dataclasses.replace(TASK, env=env, retrain_epochs=0, retrain_steps=9, test_labels="clean_labels")
+    scores = image_select.run(Trial(task, Arm("oracle", "oracle"), 5), {}, None, print)["scores"]
+    trainer = Trainer(splits, TrainerSettings(batch_size=8, learning_rate=0.01, precision="fp32"))
+    trainer.initialise(5)
+    trainer.train_steps(np.flatnonzero(splits.train.noise == 0), 9)
+    predictions = trainer.outputs("test").probabilities.argmax(axis=1)
+    assert scores["test"]["accuracy"] == pytest.approx((predictions == splits.test.clean_labels).mean())
+    assert scores["test"]["accuracy"] != pytest.approx((predictions == given).mean())
+    assert scores["gradient_steps"]["final network"] == 9
+    assert scores["images_trained"]["final network"] == 9 * 8
+    untold = dataclasses.replace(splits, test=dataclasses.replace(splits.test, clean_labels=None))
+    task = dataclasses.replace(task, env={**env, "dataset": untold})
+    with pytest.raises(UsageError, match=r"^test_labels: 'clean_labels' is not allowed; the test images have none"):
+        image_select.run(Trial(task, Arm("oracle", "oracle"), 5), {}, None, print)
+
+
+def test_one_way_to_train_the_final_network():
+    for change in ({"retrain_epochs": 0}, {"retrain_steps": 2}):
+        with pytest.raises(UsageError, match="give one of the two"):
+            dataclasses.replace(TASK, **change)
+    with pytest.raises(UsageError, match=r"^test_labels: 'true' is unknown; use 'labels', 'clean_labels'"):
+        dataclasses.replace(TASK, test_labels="true")
 
 
 def test_scores_are_those_of_the_selection():
@@ -181,9 +211,9 @@ def test_every_baseline_runs_and_never_sees_the_test_split(arm, monkeypatch):
     for name in ("evaluate", "outputs", "confusion", "_score"):
         method = getattr(Trainer, name)
 
-        def watched(self, *args, method=method):
+        def watched(self, *args, method=method, **keywords):
             read.extend(arg for arg in args if isinstance(arg, str))
-            return method(self, *args)
+            return method(self, *args, **keywords)
 
         monkeypatch.setattr(Trainer, name, watched)
     settings = {**arm.settings, **({"keep_ratio": 0.7} if arm.keep_ratio_of else {})}

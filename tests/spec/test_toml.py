@@ -117,6 +117,7 @@ def test_it_runs(file: Path, tmp_path: Path):
         ("children = 1", "children = 0", "tasks[1].children: 0 is not allowed; use a whole number of at least 1"),
         ("episodes = 2", "episodes = -3", "tasks[1].episodes: -3 is not allowed; use a whole number of at least 1"),
         ("retrain_epochs = 2", "retrain_epochs = -1", "tasks[0].retrain_epochs: -1 is not allowed"),
+        ("retrain_epochs = 2", "", "tasks[0].retrain_epochs: 0, retrain_steps: 0; give one of the two"),
         (
             "retrain_epochs = 2",
             "retrain_epochs = 2\nremoval = ['x']",

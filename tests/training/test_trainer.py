@@ -19,6 +19,7 @@ from fer_gym.training import trainer as loop
 from fer_gym.training.generators import Dropout, draw_noise_from, standard_normal
 
 SPLITS = tiny_data.splits(30)
+SPLITS_INDICES = np.arange(30)
 FP32 = {"precision": "fp32", "device": "cpu"}
 
 
@@ -193,6 +194,19 @@ def test_epochs_differ_in_order_and_cover_every_image(monkeypatch: pytest.Monkey
     assert first != second
 
 
+def test_steps_are_as_many_whatever_the_subset(monkeypatch: pytest.MonkeyPatch) -> None:
+    for subset in (np.array([3, 4, 9, 11, 12, 17, 20, 21, 25, 28, 29]), np.array([5, 6]), SPLITS_INDICES):
+        made, batches = trainer(), []
+        monkeypatch.setattr(made, "_step", lambda batch, batches=batches: batches.append(batch.tolist()))
+        made.train_steps(subset, 4)
+        assert [len(batch) for batch in batches] == [8] * 4
+        order = [index for batch in batches for index in batch]
+        epochs = [order[start : start + len(subset)] for start in range(0, 32, len(subset))]
+        assert all(sorted(epoch) == subset.tolist() for epoch in epochs if len(epoch) == len(subset))
+        assert set(epochs[-1]) <= set(subset.tolist())
+        assert len(subset) < 3 or epochs[0] != epochs[1]
+
+
 # -- dropout ---------------------------------------------------------------------------------------------------------
 
 
@@ -318,6 +332,8 @@ def test_an_empty_subset_trains_nothing(network: Any) -> None:
     before = made.state_dict()
     made.train_epochs(np.array([], np.int64), 3)
     made.train_epochs(made.all_images(), 0)
+    made.train_steps(np.array([], np.int64), 3)
+    made.train_steps(made.all_images(), 0)
     assert same(made.state_dict(), before)
 
 

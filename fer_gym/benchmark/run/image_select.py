@@ -17,6 +17,7 @@ from fer_gym.benchmark.spec.tasks import SelectionTask, Trial
 from fer_gym.data.splits import DOUBTED, DUPLICATE, FLIPPED, HALF_FACE, NONE_FACE, UNTOUCHED, Split, Splits
 from fer_gym.envs import ImageSelectEnv
 from fer_gym.episodes import EpisodeLog
+from fer_gym.errors import UsageError
 from fer_gym.training import Trainer, metrics
 
 #: Kinds of image: the rows of RLPS's Table 5, then those of wrong labels. "full" is an image without noise.
@@ -55,6 +56,8 @@ def run(
     base = env.unwrapped
     assert isinstance(base, ImageSelectEnv)
     assert isinstance(task, SelectionTask)
+    if getattr(base.splits.test, task.test_labels) is None:
+        raise UsageError(f"test_labels: {task.test_labels!r} is not allowed; the test images have none")
     env.reset(seed=seed)
     agent = agents.make(trial.arm.agent, env, seed, settings)
     agent.learn(task.episodes * base.num_images)
@@ -62,9 +65,9 @@ def run(
     saved = None if save_to is None else agents.save(agent, save_to)
     selection = _select(agent, env)
     kept = selection["sample_index"][selection["retained"]]
-    matrix = _retrained(base, kept, task.retrain_epochs, seed)
+    matrix = _retrained(task, base, kept, seed)
     train = base.splits.train
-    removal = [_removed(base, selection, share, task.retrain_epochs, seed) for share in task.removal]
+    removal = [_removed(task, base, selection, share, seed) for share in task.removal]
     scores = {
         "keep_ratio": float(selection["retained"].mean()),
         "keep_ratio_by_class": _by_class(base.splits, selection),
@@ -111,23 +114,26 @@ def per_image(selection: dict[str, NDArray[Any]], probabilities: NDArray[np.floa
     }
 
 
-def _retrained(base: ImageSelectEnv, kept: NDArray[np.int64], epochs: int, seed: int) -> NDArray[np.int64]:
+def _retrained(task: SelectionTask, base: ImageSelectEnv, kept: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """The confusion matrix, on the test images, of a network trained from scratch on the images kept."""
     trainer = Trainer(base.splits, base.settings)
     trainer.initialise(seed)
-    trainer.train_epochs(np.sort(kept), epochs)
-    return trainer.confusion("test")
+    if task.retrain_steps:
+        trainer.train_steps(np.sort(kept), task.retrain_steps)
+    else:
+        trainer.train_epochs(np.sort(kept), task.retrain_epochs)
+    return trainer.confusion("test", labels=task.test_labels)
 
 
 def _removed(
-    base: ImageSelectEnv, selection: dict[str, NDArray[Any]], share: float, epochs: int, seed: int
+    task: SelectionTask, base: ImageSelectEnv, selection: dict[str, NDArray[Any]], share: float, seed: int
 ) -> dict[str, Any]:
     """The test scores of a network trained without the share of the images that the arm ranks lowest."""
     ranking = selection.get("image_score", selection["keep_probability"])
     # A coin decides between equals, so an arm that ranks nothing removes at random.
     order = np.lexsort((np.random.default_rng(seed).random(len(ranking)), ranking))
     kept = selection["sample_index"][order[round(share * len(ranking)) :]]
-    return {"removed": share, "test": metrics.scores(_retrained(base, kept, epochs, seed))}
+    return {"removed": share, "test": metrics.scores(_retrained(task, base, kept, seed))}
 
 
 def _select(agent: agents.Agent, env: gym.Env[Any, Any]) -> dict[str, NDArray[Any]]:
@@ -173,13 +179,19 @@ def _cost(
     images, held_out, size = base.num_images, len(base.splits.val), base.settings.batch_size
     retained = [round(row["keep_ratio"] * images) for row in rows]
     without = [images - round(share * images) for share in task.removal]
-    # By part: the images that each epoch trains on, and what has been evaluated.
+
+    def retraining(selections: list[int]) -> list[int]:
+        if task.retrain_steps:
+            return [task.retrain_steps * size for selected in selections if selected]
+        return selections * task.retrain_epochs
+
+    # By part: the images that are trained on in one go, and what has been evaluated.
     epochs = {
         "pretraining": [images] * base.run.pretrain_epochs,
         "episodes": retained * base.run.epochs_per_episode,
         "own networks": [],
-        "final network": [kept] * task.retrain_epochs,
-        **({"removal curve": without * task.retrain_epochs} if without else {}),
+        "final network": retraining([kept]),
+        **({"removal curve": retraining(without)} if without else {}),
     }
     cost = {
         "images_trained": {part: sum(each) for part, each in epochs.items()},

@@ -42,7 +42,13 @@ def described(trial: Trial, settings: dict[str, Any]) -> dict[str, Any]:
         settings: the arm's, completed.
     """
     task = trial.task
-    budget = {f.name: getattr(task, f.name) for f in dataclasses.fields(task) if f.name not in ("name", "arms", "env")}
+    # What changes nothing is left out, as in the records that are older than the field.
+    implied = {"retrain_epochs": 0, "retrain_steps": 0, "test_labels": "labels"}
+    budget = {
+        f.name: value
+        for f in dataclasses.fields(task)
+        if f.name not in ("name", "arms", "env") and (value := getattr(task, f.name)) != implied.get(f.name)
+    }
     described: dict[str, Any] = description(
         {"env": {**task.env, **trial.arm.env}, "agent": trial.arm.agent, "agent_settings": settings, **budget}
     )

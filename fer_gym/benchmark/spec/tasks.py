@@ -8,6 +8,9 @@ from typing import Any, ClassVar
 
 import gymnasium as gym
 
+from fer_gym.checks import check_choice, check_count
+from fer_gym.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -38,16 +41,34 @@ class SelectionTask:
         arms: the agents compared.
         env: the environment's keywords. `data_seed` is not among them: it is the trial's seed.
         episodes: what a learner may use.
-        retrain_epochs: epochs of the network that is trained from scratch on the selection, for the test scores.
+        retrain_epochs: epochs of the network that is trained from scratch on the selection, for the test scores. A
+            smaller selection is then trained less.
         removal: shares of the images; for each, a network is trained without those that the arm ranks lowest.
+        retrain_steps: in place of `retrain_epochs`, gradient steps: as many for every selection.
+        test_labels: what is scored, "labels" or, where the test images have them, "clean_labels".
+
+    Raises:
+        ValueError: unless one of `retrain_epochs` and `retrain_steps` is given, or if `test_labels` is unknown.
     """
 
     name: str
     arms: tuple[Arm, ...]
     env: Mapping[str, Any]
     episodes: int
-    retrain_epochs: int
+    retrain_epochs: int = 0
     removal: tuple[float, ...] = ()
+    retrain_steps: int = 0
+    test_labels: str = "labels"
+
+    def __post_init__(self) -> None:
+        """Check how the final network is trained."""
+        check_count("retrain_epochs", self.retrain_epochs, least=0)
+        check_count("retrain_steps", self.retrain_steps, least=0)
+        if bool(self.retrain_epochs) == bool(self.retrain_steps):
+            raise UsageError(
+                f"retrain_epochs: {self.retrain_epochs}, retrain_steps: {self.retrain_steps}; give one of the two"
+            )
+        check_choice("test_labels", self.test_labels, ("labels", "clean_labels"))
 
     env_id: ClassVar[str] = "ImageSelect-v0"
 

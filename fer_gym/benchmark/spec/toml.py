@@ -61,9 +61,12 @@ def _task(table: dict[str, Any], where: str) -> Task:
     env_id = table.pop("env_id", None)
     if env_id not in _TASKS:
         raise UsageError(f"{where}.env_id: {env_id!r} is unknown; use one of {', '.join(_TASKS)}")
-    task = _built(_TASKS[env_id], table, where)
+    try:
+        task = _built(_TASKS[env_id], table, where)
+    except UsageError as error:
+        raise UsageError(str(error) if str(error).startswith(where) else f"{where}.{error}") from error
     _check_name(task.name, where)
-    for key in ("episodes", "retrain_epochs", "children"):
+    for key in ("episodes", "children"):
         check_count(f"{where}.{key}", getattr(task, key, 1), least=1)
     arms = tuple(
         _built(Arm, arm, f"{where}.arms[{place}]") for place, arm in enumerate(_tables(task.arms, f"{where}.arms"))
