@@ -71,8 +71,11 @@ REG_TUNE: list[dict[str, Any]] = [
     {},
     {"regularizers": EVERY_REGULARIZER, "reward": "val_f1_change", "train_f1": "eval"},
     {"network": Dni("small"), "warmup": None, "reward": "neg_val_loss", "optimizer": "sgd"},
-    {"network": Periodic("small"), "reward": "val_f1", "precision": "bf16", "chunk_size": 5},
     {
+        "network": Periodic("small"),
+        "reward": "val_f1",
+        "precision": "bf16",
+        "chunk_size": 5,
         "observe": ("progress", "strengths", "val_f1", "losses", "train_f1"),
         "val_batches": "all",
         "instances": ({"noise": ("symmetric", 0.3)}, {"limit": 8, "learning_rate": 1e-2, "batch_size": 3}, {}),
