@@ -209,9 +209,7 @@ class Trainer:
         if not (len(indices) and steps):
             return
         size = self.settings.batch_size
-        epochs = -(-steps * size // len(indices))
-        orders = [torch.randperm(len(indices), generator=self._order_generator) for _ in range(epochs)]
-        batches = indices[torch.cat(orders)[: steps * size]].split(size)
+        batches = indices[_in_epochs(len(indices), steps * size, self._order_generator)].split(size)
         with self._memory(), self._global_generators_ours(self._order_generator):
             self._steps(batches)
 
@@ -278,10 +276,9 @@ class Trainer:
 
     def validate_batches(self, count: int) -> Pending:
         """Score `count` mini-batches of the validation split, drawn without replacement while it lasts."""
-        size, images = self.settings.batch_size, len(self.splits.val)
-        epochs = -(-count * size // images)
-        orders = [torch.randperm(images, generator=self._validation_generator) for _ in range(epochs)]
-        return self._score(torch.cat(orders)[: count * size].view(count, size), "val")
+        size = self.settings.batch_size
+        drawn = _in_epochs(len(self.splits.val), count * size, self._validation_generator)
+        return self._score(drawn.view(count, size), "val")
 
     def validate_split(self) -> Pending:
         """Score the whole validation split once, as one mini-batch."""
@@ -421,6 +418,12 @@ class Trainer:
         self._queue = state["queue"].clone()
         if self._strengths is not None:
             self._strengths.copy_(state["strengths"])
+
+
+def _in_epochs(images: int, count: int, generator: torch.Generator) -> Tensor:
+    """int64 (count,): indices below `images`, in epochs, each in an order drawn anew; the last epoch may be cut."""
+    epochs = -(-count // images)
+    return torch.cat([torch.randperm(images, generator=generator) for _ in range(epochs)])[:count]
 
 
 def _cross_entropy(logits: Tensor, targets: Targets) -> Tensor:

@@ -20,7 +20,7 @@ from fer_gym.episodes import EpisodeLog
 from fer_gym.errors import UsageError
 from fer_gym.training import Trainer, metrics
 
-#: Kinds of image: the rows of RLPS's Table 5, then those of wrong labels. "full" is an image without noise.
+#: Kinds of image: the rows of RLPS's Table 5, then those of wrong labels and copies. "full" is an image without noise.
 KINDS = {
     "full": UNTOUCHED,
     "half": HALF_FACE,

@@ -61,10 +61,7 @@ def _task(table: dict[str, Any], where: str) -> Task:
     env_id = table.pop("env_id", None)
     if env_id not in _TASKS:
         raise UsageError(f"{where}.env_id: {env_id!r} is unknown; use one of {', '.join(_TASKS)}")
-    try:
-        task = _built(_TASKS[env_id], table, where)
-    except UsageError as error:
-        raise UsageError(str(error) if str(error).startswith(where) else f"{where}.{error}") from error
+    task = _built(_TASKS[env_id], table, where)
     _check_name(task.name, where)
     for key in ("episodes", "children"):
         check_count(f"{where}.{key}", getattr(task, key, 1), least=1)
@@ -111,7 +108,10 @@ def _built(kind: Callable[..., Any], table: dict[str, Any], where: str) -> Any:
     for key, field in known.items():
         if key not in table and field.default is MISSING and field.default_factory is MISSING:
             raise UsageError(f"{where}.{key}: it is missing")
-    return kind(**table)
+    try:
+        return kind(**table)
+    except UsageError as error:
+        raise UsageError(f"{where}.{error}") from error
 
 
 def _expected(annotation: str) -> type:

@@ -43,7 +43,6 @@ class Observation:
         if len(set(observe)) < len(observe):
             raise UsageError(f"observe: {tuple(observe)!r} names a part twice; name each once")
         self._observe = tuple(observe)
-        self._strengths = strengths
         self._chunks = chunks
         self._worst_loss = worst_loss
         bounds = {
@@ -56,11 +55,11 @@ class Observation:
         low, high = (np.concatenate([bounds[name][side] for name in self._observe]) for side in (0, 1))
         self.space = Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
         # Before the first chunk losses and F1 are zero, and each strength is at its lower bound.
-        self._parts = {name: part_low.astype(np.float32) for name, (part_low, _) in bounds.items()}
+        self._before = {name: part_low.astype(np.float32) for name, (part_low, _) in bounds.items()}
 
     def before(self) -> NDArray[np.float32]:
         """What is observed before there is a chunk: float32, of the space's shape."""
-        return np.concatenate([self._parts[name] for name in self._observe])
+        return np.concatenate([self._before[name] for name in self._observe])
 
     def after(self, chunk: Chunk) -> NDArray[np.float32]:
         """What is observed after a chunk: float32, of the space's shape, and finite even if the chunk diverged."""

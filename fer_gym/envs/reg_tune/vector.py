@@ -21,9 +21,8 @@ class RegTuneVectorEnv(SyncVectorEnv):
     """K children of one data set, each with its own seed and generators: `gym.make_vec("RegTune-v0", num_envs=K)`.
 
     Child k is bit for bit the scalar environment; `reset(seed=s)` gives it the seed s + k. The images are loaded once.
-    Each child draws its own instance.
-    On the CPU the children train one after the other: each of them uses all cores. On CUDA each trains on a stream of
-    its own, and none waits for another.
+    Each child draws its own instance. On the CPU the children train one after the other: each of them uses all cores.
+    On CUDA each trains on a stream of its own, and none waits for another.
 
     Args:
         num_envs: K.
