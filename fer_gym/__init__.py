@@ -1,11 +1,12 @@
 """fer-gym: training loops of facial expression recognition as Gymnasium tasks.
 
-Importing this package registers `ImageSelect-v0` and `RegTune-v0`; `gym.make("fer_gym:ImageSelect-v0")` imports it by
-itself.
+Importing this package registers `ImageSelect-v0`, `RegTune-v0` and the calibrated tasks, `fer_gym.tasks.TASKS`;
+`gym.make("fer_gym:ImageSelect-v0")` imports it by itself.
 """
 
 from gymnasium.envs.registration import register
 
+from fer_gym import tasks
 from fer_gym.errors import DatasetError
 
 __all__ = ["DatasetError"]
@@ -21,3 +22,10 @@ register(
     entry_point="fer_gym.envs.reg_tune.env:RegTuneEnv",
     vector_entry_point="fer_gym.envs.reg_tune.vector:RegTuneVectorEnv",
 )
+for task in tasks.TASKS:
+    register(
+        id=task,
+        entry_point="fer_gym.tasks:make",
+        vector_entry_point="fer_gym.tasks:make_vec",
+        kwargs={"task": task},
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 import gymnasium as gym
 
 from fer_gym import imports
+from fer_gym.episodes import Budget
 from fer_gym.errors import UsageError
 
 GROUP = "fer_gym.agents"
@@ -116,3 +118,23 @@ def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any])
     except ImportError as error:
         raise UsageError(f"agent: {error}") from error
     return agent
+
+
+def learned(
+    agent: str | Callable[..., Any], env: gym.Env[Any, Any], seed: int, settings: dict[str, Any], budget: int
+) -> Any:
+    """An agent that has learnt.
+
+    Args:
+        agent: what `make` takes; or a callable that gets `env` and `seed`, learns, and returns something with
+            `predict`. More than `env.budget` steps are refused to it.
+        env: the environment it learns in.
+        seed: of the agent and of its environment's first reset.
+        settings: its other keywords.
+        budget: the steps it learns from.
+    """
+    if callable(agent):
+        return agent(Budget(env, budget), seed, **settings)
+    made = make(agent, env, seed, settings)
+    made.learn(budget)
+    return made

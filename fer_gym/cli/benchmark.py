@@ -49,13 +49,13 @@ def benchmark(
         raise UsageError(f"suite: {suite!r} is unknown; use one of {', '.join(SUITES)}, or a file NAME.toml")
     chosen = suites.SUITES[suite] if suite in SUITES else toml.read(Path(suite))
     if seeds is not None:
-        chosen = dataclasses.replace(chosen, seeds=_seeds(seeds))
+        chosen = dataclasses.replace(chosen, seeds=seeds_of(seeds))
     root = root or _default_root(chosen)
     if root is None:
         chosen, left_out = chosen.without_files()
         for task in left_out:
             print(f"fer-gym: without --root or FER_GYM_DATA, task {task} is left out", file=sys.stderr)
-    _run(chosen, out, root, resume, _launch(launcher, workers, gpus), minutes)
+    _run(chosen, out, root, resume, launcher_of(launcher, workers, gpus), minutes)
 
 
 def reproduce(
@@ -78,7 +78,7 @@ def reproduce(
     if table not in TABLES:
         raise UsageError(f"table: {table!r} is unknown; use one of {', '.join(TABLES)}")
     suite = papers.TABLES[table].suite(scale)
-    launch = _launch(launcher, workers, gpus)
+    launch = launcher_of(launcher, workers, gpus)
     _run(suite, out or Path("results") / suite.name, root or _default_root(suite), resume, launch, minutes, page.PAPER)
 
 
@@ -102,7 +102,8 @@ def _default_root(suite: Suite) -> Path | None:
     return data.default_root(names.pop()) if len(names) == 1 else None
 
 
-def _launch(launcher: str, workers: int, gpus: float) -> Launcher:
+def launcher_of(launcher: str, workers: int, gpus: float = 0.0) -> Launcher:
+    """What runs the trials: by name, one after the other or side by side."""
     from fer_gym.benchmark.run import launchers
 
     if launcher == "ray":
@@ -112,7 +113,8 @@ def _launch(launcher: str, workers: int, gpus: float) -> Launcher:
     return launchers.in_turn if workers == 1 else functools.partial(launchers.side_by_side, workers=workers)
 
 
-def _seeds(text: str) -> tuple[int, ...]:
+def seeds_of(text: str) -> tuple[int, ...]:
+    """Seeds as they are written on the command line."""
     from fer_gym.benchmark.spec.tasks import TUNING_SEEDS
 
     if text == "tuning":

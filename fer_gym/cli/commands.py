@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fer_gym.cli import benchmark, data, errors, train
+from fer_gym.cli import benchmark, data, errors, tasks, train
 
 
 class _CommandLine(TyperGroup):
@@ -49,6 +49,8 @@ def _options(
 
 
 app.add_typer(data.app, name="data")
+app.add_typer(tasks.app, name="tasks")
+app.command()(tasks.score)
 app.command()(train.train)
 app.command()(benchmark.benchmark)
 app.command()(benchmark.reproduce)

@@ -15,16 +15,19 @@ from fer_gym.data import noise as noises
 from fer_gym.data.splits import Split, Splits
 from fer_gym.errors import DatasetError, UsageError
 
-__all__ = ["DATASETS", "DatasetError", "Split", "Splits", "default_root", "load"]
+__all__ = ["DATASETS", "DRAWN", "DatasetError", "Split", "Splits", "default_root", "load"]
 
 #: What each data set is.
 DATASETS = {
     "synthetic": "faces drawn by the package: seven expressions, 48x48 grey; needs no root",
+    "synthetic-rare": "those faces, of which disgust, surprise and fear are rare in training; needs no root",
     "fer2013": f"FER2013: seven expressions, 48x48 grey; root: {fer2013.FORMS}",
     "folder": f"your own pictures; root: {folder.FORMS}",
 }
+#: Those that come with the package.
+DRAWN = ("synthetic", "synthetic-rare")
 _OPTIONS = {
-    "synthetic": ("train", "val", "test", "seed"),
+    **dict.fromkeys(DRAWN, ("train", "val", "test", "seed")),
     "fer2013": ("ferplus", "row_order"),
     "folder": (),
 }
@@ -48,7 +51,7 @@ def load(
     Args:
         name: one of `DATASETS`; or a `Splits`, to which `limit` and `noise` are applied.
         root: the file or folder that holds it. None looks for "fer2013" in the folder that the environment variable
-            FER_GYM_DATA names, as `fer2013`, `fer2013.zip` or `fer2013.csv`. "synthetic" and a `Splits` take no root.
+            FER_GYM_DATA names, as `fer2013`, `fer2013.zip` or `fer2013.csv`. Those of `DRAWN` and a `Splits` take no root.
         limit: at most so many training images, each class in proportion and with at least one. A smaller
             limit's images are among a larger one's. None takes all. Validation and test images are never left out.
         noise: corrupts the training images: None, "faces", ("faces", (full, half, none)), ("symmetric",
@@ -58,7 +61,7 @@ def load(
             made noisy.
         **options: "fer2013" takes, with noise="ferplus", `ferplus` (FER+'s fer2013new.csv) and `row_order`
             (the table from pictures to rows, for the folder and the zip), looked for beside the data
-            otherwise; "synthetic" takes `train`, `val` and `test` (numbers of images) and `seed`.
+            otherwise; those of `DRAWN` take `train`, `val` and `test` (numbers of images) and `seed`.
 
     Returns:
         The splits: `pixels` uint8 (N, C, H, W), `labels` int64 (N,).
@@ -98,14 +101,14 @@ def _load_whole(
             raise UsageError(f"option of {called}: {option!r} is unknown; use {', '.join(allowed) or 'none'}")
     if not (root is None or isinstance(root, str | os.PathLike)):
         raise UsageError(f"root: {root!r} is not allowed; use the path of a file or folder")
-    if root is not None and (isinstance(name, Splits) or name == "synthetic"):
+    if root is not None and (isinstance(name, Splits) or name in DRAWN):
         raise UsageError(f"root: {str(root)!r} is not allowed for {called}, which has no files; use None")
     if isinstance(name, Splits):
         return name
     if doubts and name != "fer2013":
         raise UsageError(f"noise: 'ferplus' is not allowed for {called}; use it for 'fer2013', which FER+ has votes on")
-    if name == "synthetic":
-        return synthetic.load(**options)
+    if name in DRAWN:
+        return synthetic.load(**options, rare=name == "synthetic-rare")
     if options and not doubts:
         raise UsageError(f"{', '.join(options)}: only for noise='ferplus'; use that noise, or leave it out")
     root = default_root(name) if root is None else root

@@ -137,6 +137,31 @@ def probability_of_improvement(ours: Scores, theirs: Scores) -> Interval:
     return Interval(estimate, low, high)
 
 
+def normalised(scores: ArrayLike, trivial: ArrayLike, reference: ArrayLike) -> Interval:
+    """An agent's place between two references, with a bootstrap interval that resamples all three.
+
+        (mean(scores) − mean(trivial)) / (mean(reference) − mean(trivial))
+
+    It is not clipped. The references' seeds are resampled in pairs, the agent's, which are others, by themselves.
+
+    Args:
+        scores: of the agent, one per seed.
+        trivial: of the lower reference, one per calibration seed.
+        reference: of the upper one, under the same seeds.
+    """
+    _check_paired([trivial], [reference])
+    ours, low, high = _sample(scores), _sample(trivial), _sample(reference)
+    drawn, references = _draws((len(ours), len(low)))
+
+    def place(of: NDArray[np.float64], bottom: NDArray[np.float64], top: NDArray[np.float64]) -> NDArray[np.float64]:
+        base = bottom.mean(axis=-1)
+        placed: NDArray[np.float64] = (of.mean(axis=-1) - base) / (top.mean(axis=-1) - base)
+        return placed
+
+    resampled = place(ours[drawn], low[references], high[references])
+    return _percentiles(float(place(ours, low, high)), resampled, (len(ours), len(low)))
+
+
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> float | None:
     """Spearman's rank correlation; None under three points, or where one of the two never changes."""
     first, second = _sample(x), _sample(y)

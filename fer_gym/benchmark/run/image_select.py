@@ -59,19 +59,23 @@ def run(
     if getattr(base.splits.test, task.test_labels) is None:
         raise UsageError(f"test_labels: {task.test_labels!r} is not allowed; the test images have none")
     env.reset(seed=seed)
-    agent = agents.make(trial.arm.agent, env, seed, settings)
-    agent.learn(task.episodes * base.num_images)
+    agent = agents.learned(trial.arm.agent, env, seed, settings, task.episodes * base.num_images)
     env_steps = env.running["env_steps"]  # those of frozen walks, which train nothing, included
     saved = None if save_to is None else agents.save(agent, save_to)
-    selection = _select(agent, env)
-    kept = selection["sample_index"][selection["retained"]]
+    selection = _select(agent, env, deterministic=False)
+    kept = _kept(task, selection, seed)
     matrix = _retrained(task, base, kept, seed)
+    by_mean = _kept(task, _select(agent, env, deterministic=True), seed)
+    same = np.array_equal(kept, by_mean)
+    test = metrics.scores(matrix)
     train = base.splits.train
     removal = [_removed(task, base, selection, share, seed) for share in task.removal]
     scores = {
         "keep_ratio": float(selection["retained"].mean()),
         "keep_ratio_by_class": _by_class(base.splits, selection),
-        "test": metrics.scores(matrix),
+        "test": test,
+        "keep_ratio_by_mean": len(by_mean) / base.num_images,
+        "test_by_mean": test if same else metrics.scores(_retrained(task, base, by_mean, seed)),
         "env_steps": {"learning": env_steps},
         **_cost(task, base, env.rows, getattr(agent, "training_cost", {}), len(kept)),
     }
@@ -114,14 +118,21 @@ def per_image(selection: dict[str, NDArray[Any]], probabilities: NDArray[np.floa
     }
 
 
+def _kept(task: SelectionTask, selection: dict[str, NDArray[Any]], seed: int) -> NDArray[np.int64]:
+    """The images that the final network trains on, in order: those retained, or as many of them as are allowed."""
+    kept = np.sort(selection["sample_index"][selection["retained"]])
+    most = round(task.keep_at_most * len(selection["retained"]))
+    return kept if len(kept) <= most else np.sort(np.random.default_rng(seed).choice(kept, most, replace=False))
+
+
 def _retrained(task: SelectionTask, base: ImageSelectEnv, kept: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """The confusion matrix, on the test images, of a network trained from scratch on the images kept."""
     trainer = Trainer(base.splits, base.settings)
     trainer.initialise(seed)
     if task.retrain_steps:
-        trainer.train_steps(np.sort(kept), task.retrain_steps)
+        trainer.train_steps(kept, task.retrain_steps)
     else:
-        trainer.train_epochs(np.sort(kept), task.retrain_epochs)
+        trainer.train_epochs(kept, task.retrain_epochs)
     return trainer.confusion("test", labels=task.test_labels)
 
 
@@ -132,12 +143,14 @@ def _removed(
     ranking = selection.get("image_score", selection["keep_probability"])
     # A coin decides between equals, so an arm that ranks nothing removes at random.
     order = np.lexsort((np.random.default_rng(seed).random(len(ranking)), ranking))
-    kept = selection["sample_index"][order[round(share * len(ranking)) :]]
+    kept = np.sort(selection["sample_index"][order[round(share * len(ranking)) :]])
     return {"removed": share, "test": metrics.scores(_retrained(task, base, kept, seed))}
 
 
-def _select(agent: agents.Agent, env: gym.Env[Any, Any]) -> dict[str, NDArray[Any]]:
+def _select(agent: agents.Agent, env: gym.Env[Any, Any], *, deterministic: bool) -> dict[str, NDArray[Any]]:
     """Walk a frozen episode: the selection that the agent makes now, by the network as it is now.
+
+    Its actions are drawn, as it learnt to, or the most probable ones.
 
     An agent, or its `policy`, may say how it ranks the images: by `keep_probability(observations)`, or by
     `image_scores`, one for each training image. One that does neither ranks those it retained above the others.
@@ -146,7 +159,7 @@ def _select(agent: agents.Agent, env: gym.Env[Any, Any]) -> dict[str, NDArray[An
     observations, state, start, over = [], None, np.ones(1, dtype=bool), False
     while not over:
         observations.append(observation)
-        action, state = agent.predict(observation, state=state, episode_start=start, deterministic=False)
+        action, state = agent.predict(observation, state=state, episode_start=start, deterministic=deterministic)
         observation, _, over, _, info = env.step(action)
         start = np.zeros(1, dtype=bool)
     walk, retained = info["sample_index"], info["retained"]

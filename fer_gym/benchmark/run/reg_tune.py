@@ -51,30 +51,21 @@ def run(
     base = env.unwrapped
     assert isinstance(base, RegTuneEnv)
     assert isinstance(task, RegTuneTask)
-    agent = agents.make(trial.arm.agent, env, seed, settings)
-    agent.learn(task.episodes * base.chunks)
+    agent = agents.learned(trial.arm.agent, env, seed, settings, task.episodes * base.chunks)
     saved = None if save_to is None else agents.save(agent, save_to)
     learnt = list(env.rows)
-    children: list[dict[str, Any]] = []
-    arrays: dict[str, NDArray[Any]] = {}
-    for child in range(task.children):
-        _roll_out(agent, env, _FIRST_CHILD + task.children * seed + child)
-        matrix = base.confusion("test")
-        row = {**env.rows[-1], "test": metrics.scores(matrix)}
-        if not child:  # the report shows one
-            row["confusion"] = {"classes": list(base.splits.classes), "counts": matrix.tolist()}
-            row["looked_at"], maps = gradcam.maps_of_classes(base.trainer)
-            arrays |= {"grad_cam": maps} if maps.size else {}
-        children.append(row)
+    children, draws, arrays = _children(task, agent, env, seed)
+    by_mean = _children(task, agent, env, seed, deterministic=True)[0] if draws else children
     env.close()
     scores = {
         "return": _mean(children, "reward"),
         "gap_return": _mean(children, "gap_return"),
         "val_f1_change": _mean(children, "val_f1_change"),
         "train_f1": _mean(children, "train_f1"),
-        "test": {key: float(np.mean([child["test"][key] for child in children])) for key in children[0]["test"]},
+        "test": _mean_test(children),
+        "test_by_mean": _mean_test(by_mean),
         "mean_strength": float(np.mean([np.mean(child["schedule"]) for child in children])),
-        **_cost(base, agent, learnt, len(children)),
+        **_cost(base, agent, learnt, len(children) * (1 + draws)),
     }
     return {
         "data": base.splits.fingerprint(),
@@ -125,19 +116,60 @@ def _cost(base: RegTuneEnv, agent: agents.Agent, learnt: list[dict[str, Any]], c
     }
 
 
-def _roll_out(agent: agents.Agent, env: gym.Env[Any, Any], seed: int) -> None:
-    """Let the agent regularise one child as it learnt to, by drawing actions: their mean has another return.
+def _children(
+    task: RegTuneTask, agent: Any, env: EpisodeLog, seed: int, *, deterministic: bool = False
+) -> tuple[list[dict[str, Any]], bool, dict[str, NDArray[Any]]]:
+    """Let the agent regularise fresh children.
+
+    Returns:
+        A row for each child, with its test scores; whether the agent draws its actions; what the report shows of the
+        first child.
+    """
+    base = env.unwrapped
+    assert isinstance(base, RegTuneEnv)
+    rows: list[dict[str, Any]] = []
+    draws = False
+    arrays: dict[str, NDArray[Any]] = {}
+    for child in range(task.children):
+        # The same seed gives the same child of every instance, so the instances differ in nothing else.
+        place, instance = divmod(child, len(base.instances))
+        options = {"instance": instance} if task.env.get("instances") else None
+        draws |= _roll_out(agent, env, _FIRST_CHILD + task.children * seed + place, options, deterministic)
+        matrix = base.confusion("test")
+        row = {**env.rows[-1], "test": metrics.scores(matrix), **(options or {})}
+        if not child and not deterministic:  # the report shows one
+            row["confusion"] = {"classes": list(base.splits.classes), "counts": matrix.tolist()}
+            row["looked_at"], maps = gradcam.maps_of_classes(base.trainer)
+            arrays |= {"grad_cam": maps} if maps.size else {}
+        rows.append(row)
+    return rows, draws, arrays
+
+
+def _roll_out(agent: Any, env: gym.Env[Any, Any], seed: int, options: dict[str, Any] | None, deterministic: bool) -> bool:
+    """Let the agent regularise one child; by drawing actions, as it learnt to, or by their means.
 
     Algorithms of Stable-Baselines3 draw from the global generators. The child's seed decides what, so that an agent
     that was saved and loaded gives the same child.
+
+    Returns:
+        Whether an action was another one than its mean.
     """
+    draws = False
     with global_generators_restored(seed):
-        observation, _ = env.reset(seed=seed)
+        observation, _ = env.reset(seed=seed, options=options)
         state, start, over = None, np.ones(1, dtype=bool), False
         while not over:
-            action, state = agent.predict(observation, state=state, episode_start=start, deterministic=False)
+            asked = {"state": state, "episode_start": start}
+            action, state = agent.predict(observation, **asked, deterministic=deterministic)
+            if not deterministic:
+                draws = draws or not np.array_equal(action, agent.predict(observation, **asked, deterministic=True)[0])
             observation, _, over, _, _ = env.step(action)
             start = np.zeros(1, dtype=bool)
+    return draws
+
+
+def _mean_test(children: list[dict[str, Any]]) -> dict[str, float]:
+    return {key: float(np.mean([child["test"][key] for child in children])) for key in children[0]["test"]}
 
 
 def _mean(rows: list[dict[str, Any]], key: str) -> float:

@@ -43,7 +43,7 @@ def described(trial: Trial, settings: dict[str, Any]) -> dict[str, Any]:
     """
     task = trial.task
     # What changes nothing is left out, as in the records that are older than the field.
-    implied = {"retrain_epochs": 0, "retrain_steps": 0, "test_labels": "labels"}
+    implied = {"retrain_epochs": 0, "retrain_steps": 0, "test_labels": "labels", "keep_at_most": 1.0}
     budget = {
         f.name: value
         for f in dataclasses.fields(task)

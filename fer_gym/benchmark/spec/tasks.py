@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import gymnasium as gym
 
-from fer_gym.checks import check_choice, check_count
+from fer_gym.checks import check_choice, check_count, check_number
+from fer_gym.data import DRAWN
 from fer_gym.errors import UsageError
 
 
@@ -18,7 +19,7 @@ class Arm:
 
     Attributes:
         name: part of the records' names and the row of the table.
-        agent: an entry point of the group `fer_gym.agents`, or "module:Name".
+        agent: an entry point of the group `fer_gym.agents`, "module:Name", or a callable, see `fer_gym.agents.learned`.
         settings: its keywords, besides `env` and `seed`.
         env: keywords of the environment that are the arm's own, such as what it regularises.
         keep_ratio_of: an arm that comes before this one; its keep ratio under the same seed becomes the setting
@@ -26,7 +27,7 @@ class Arm:
     """
 
     name: str
-    agent: str
+    agent: str | Callable[..., Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
     env: Mapping[str, Any] = field(default_factory=dict)
     keep_ratio_of: str | None = None
@@ -46,9 +47,11 @@ class SelectionTask:
         removal: shares of the images; for each, a network is trained without those that the arm ranks lowest.
         retrain_steps: in place of `retrain_epochs`, gradient steps: as many for every selection.
         test_labels: what is scored, "labels" or, where the test images have them, "clean_labels".
+        keep_at_most: a share of the images: of a larger selection as many are kept, drawn at random.
 
     Raises:
-        ValueError: unless one of `retrain_epochs` and `retrain_steps` is given, or if `test_labels` is unknown.
+        ValueError: unless one of `retrain_epochs` and `retrain_steps` is given, or if `test_labels` or `keep_at_most`
+            is not allowed.
     """
 
     name: str
@@ -59,6 +62,7 @@ class SelectionTask:
     removal: tuple[float, ...] = ()
     retrain_steps: int = 0
     test_labels: str = "labels"
+    keep_at_most: float = 1.0
 
     def __post_init__(self) -> None:
         """Check how the final network is trained."""
@@ -69,6 +73,7 @@ class SelectionTask:
                 f"retrain_epochs: {self.retrain_epochs}, retrain_steps: {self.retrain_steps}; give one of the two"
             )
         check_choice("test_labels", self.test_labels, ("labels", "clean_labels"))
+        check_number("keep_at_most", self.keep_at_most, "(0, 1]")
 
     env_id: ClassVar[str] = "ImageSelect-v0"
 
@@ -82,7 +87,8 @@ class RegTuneTask:
         arms: the agents compared.
         env: the environment's keywords. `data_seed` is not among them: it is the trial's seed.
         episodes: what a learner may use, the children of a search included.
-        children: the fresh ones that an agent regularises when it has learnt, for the test scores.
+        children: the fresh ones that an agent regularises when it has learnt, for the test scores. Where the
+            environment has instances, they take turns.
     """
 
     name: str
@@ -100,12 +106,10 @@ Task = SelectionTask | RegTuneTask
 #: Where settings are chosen. No suite reports on them.
 TUNING_SEEDS = (100, 101, 102)
 
-_EMBEDDED = "synthetic"
-
 
 def needs_files(task: Task) -> bool:
     """Whether the task's data set is in files, which a root names; else it comes with the package."""
-    return bool(task.env.get("dataset", _EMBEDDED) != _EMBEDDED)
+    return task.env.get("dataset", DRAWN[0]) not in DRAWN
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,118 @@
+"""`fer-gym tasks` and `fer-gym score`: the calibrated tasks, their references, and an agent's score."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fer_gym import data
+from fer_gym.cli.benchmark import launcher_of, seeds_of
+from fer_gym.errors import UsageError
+from fer_gym.tasks import TASKS, CalibratedTask
+
+if TYPE_CHECKING:
+    from fer_gym.benchmark.records import Record
+    from fer_gym.benchmark.spec.tasks import Suite
+
+app = typer.Typer(help="List the calibrated tasks, and make their references again.", no_args_is_help=True)
+
+_Task = Annotated[str, typer.Argument(metavar="ID", help="One of those that `fer-gym tasks ls` lists.")]
+_Root = Annotated[Path | None, typer.Option(help="The file or folder of the task's data set, if it is in files.")]
+_Resume = Annotated[bool, typer.Option("--resume", help="Run only the trials that have no record yet.")]
+_Workers = Annotated[int, typer.Option(help="Trials side by side, each with its share of the cores.", min=1)]
+
+
+@app.command("ls")
+def list_tasks() -> None:
+    """List the tasks: the test macro F1 of doing nothing or chance and of the reference, and a learner's budget."""
+    print(f"{'':30}{'trivial':>8}{'reference':>11}{'headroom':>23}{'episodes':>10}")
+    for task in TASKS.values():
+        low, high = task.headroom_interval
+        headroom = f"{task.headroom:.3f} [{low:.3f}, {high:.3f}]"
+        print(f"{task.id:30}{task.trivial.mean:8.3f}{task.reference.mean:11.3f}{headroom:>23}{task.episodes:10}")
+        print(f"  {task.summary}")
+
+
+@app.command()
+def calibrate(
+    task: _Task,
+    out: Annotated[Path, typer.Option(help="Where the records go.")] = Path("results/calibration"),
+    root: _Root = None,
+    resume: _Resume = False,
+    workers: _Workers = 1,
+) -> None:
+    """Make a task's references again, under seeds of their own, and compare them with those that are frozen."""
+    from fer_gym.benchmark.spec import calibrated
+
+    found = calibrated.named(task)
+    records = _run(calibrated.calibration(found), out, found, root, resume, workers)
+    for reference in (found.trivial, *found.others, found.reference):
+        scores = [
+            each["scores"]["test_by_mean"]["macro_f1"]
+            for each in sorted(records, key=lambda each: each["seed"])
+            if each["arm"] == reference.name
+        ]
+        low, high = reference.interval
+        mean = f"{sum(scores) / len(scores):.4f}" if scores else "none"
+        print(f"{reference.name}: mean {mean} of {len(scores)} seeds; frozen {reference.mean:.4f} [{low:.4f}, {high:.4f}]")
+        print(f"  {tuple(round(each, 4) for each in scores)}")
+
+
+def score(
+    task: _Task,
+    agent: Annotated[str, typer.Option(help="An agent's name, or module:Name.")],
+    seeds: Annotated[str, typer.Option(help="Such as 0,1,2.")] = "0,1,2,3,4",
+    out: Annotated[Path, typer.Option(help="Where the records and score.json go.")] = Path("results/score"),
+    settings: Annotated[str, typer.Option(help="Further keywords of the agent, as JSON.")] = "{}",
+    root: _Root = None,
+    resume: _Resume = False,
+    workers: _Workers = 1,
+) -> None:
+    """Let an agent learn in a calibrated task, and say how much of what can be won it won."""
+    from fer_gym.benchmark import scoring
+    from fer_gym.benchmark.spec import calibrated
+    from fer_gym.benchmark.spec.tasks import Arm, Suite
+
+    found = calibrated.named(task)
+    arm = Arm(agent, agent, _keywords(settings))
+    numbers = seeds_of(seeds)
+    suite = Suite("score", (calibrated.task_of(found, (arm,)),), numbers)
+    records = _run(suite, out, found, root, resume, workers)
+    if len(records) == len(numbers):
+        made = scoring.of_outcomes(found, agent, numbers, sorted(records, key=lambda each: numbers.index(each["seed"])))
+        print(made)
+        print(json.dumps(made.as_json()))
+
+
+def _keywords(text: str) -> dict[str, Any]:
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"settings: {text!r} is no JSON ({error})") from error
+    if not isinstance(given, dict):
+        raise UsageError(f'settings: {text!r} is not allowed; use a JSON object such as {{"ent_coef": 0.06}}')
+    return given
+
+
+def _run(
+    suite: Suite, out: Path, task: CalibratedTask, root: Path | None, resume: bool, workers: int
+) -> list[Record]:
+    """Run a suite of one task; trials that failed are named, and the command fails when it has printed the rest."""
+    from fer_gym.benchmark.run import runner
+
+    place = root or data.default_root(task.env.get("dataset", data.DRAWN[0]))
+    launch = launcher_of("local", workers)
+    try:
+        records, failed = runner.run(suite, out, None if place is None else str(place), resume=resume, launch=launch)
+    except KeyboardInterrupt:
+        print(f"\nfer-gym: stopped; the finished trials are in {out}, go on with --resume", file=sys.stderr)
+        raise typer.Exit(130) from None
+    for trial, reason in failed.items():
+        print(f"fer-gym: {trial} failed: {reason}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+    return records
