@@ -4,12 +4,14 @@ Importing this package registers `ImageSelect-v0`, `RegTune-v0` and the calibrat
 `gym.make("fer_gym:ImageSelect-v0")` imports it by itself.
 """
 
+from typing import Any
+
 from gymnasium.envs.registration import register
 
 from fer_gym import tasks
 from fer_gym.errors import DatasetError
 
-__all__ = ["DatasetError"]
+__all__ = ["DatasetError", "score", "tasks"]
 __version__ = "0.1.0"
 
 register(
@@ -29,3 +31,12 @@ for task in tasks.TASKS:
         vector_entry_point="fer_gym.tasks:make_vec",
         kwargs={"task": task},
     )
+
+
+def __getattr__(name: str) -> Any:
+    """`score`, imported when it is asked for: it needs the benchmark's extra."""
+    if name != "score":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fer_gym.benchmark.scoring import score
+
+    return score

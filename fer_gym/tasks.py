@@ -102,9 +102,7 @@ class CalibratedTask:
     @property
     def headroom_interval(self) -> tuple[float, float]:
         """Its 95 % interval, by Student, of the differences seed by seed."""
-        return _interval(
-            [one - other for one, other in zip(self.reference.scores, self.trivial.scores, strict=True)]
-        )
+        return _interval([one - other for one, other in zip(self.reference.scores, self.trivial.scores, strict=True)])
 
     @property
     def admitted(self) -> bool:
@@ -119,6 +117,9 @@ def _interval(values: Any) -> tuple[float, float]:
     return mean - half, mean + half
 
 
+# By task and arm, what `fer-gym tasks calibrate` measured.
+_SCORES: dict[str, dict[str, tuple[float, ...]]] = {}
+
 # The reading of RLPS that can tell wrong labels: the reward of an image is p(y|x) less its marginal, less the cost of
 # retaining the image, and every image is credited, retained or not.
 _SELECT = {"batch_size": 64, "baseline": "marginal", "retain_cost": 0.11, "credit": "signed"}
@@ -126,113 +127,169 @@ _FLIPS = {**_SELECT, "pretrain_epochs": 8, "observe_label": True}
 
 
 def _selection(
-    name: str,
-    summary: str,
-    clean: float,
-    scores: Mapping[str, tuple[float, ...]],
-    env: Mapping[str, Any],
-    *,
-    trivial: str = "keep all",
-    **scoring: Any,
+    name: str, summary: str, env: Mapping[str, Any], *, clean: float, trivial: str = "keep all", **scoring: Any
 ) -> CalibratedTask:
     """A task of ImageSelect-v0, calibrated by keeping all, by chance and by the oracle, who keep as many.
 
     Args:
         name: the id's.
         summary: what it is.
-        clean: the share that chance and the oracle keep.
-        scores: of the three.
         env: the keywords.
+        clean: the share that chance and the oracle keep.
         trivial: "keep all" or "random".
         scoring: see `CalibratedTask`.
     """
-    arms = {
-        arm.name: arm
-        for arm in (
-            Reference("keep all", "keep_all", {}, scores.get("keep all", ())),
-            Reference("random", "random", {"keep_ratio": clean}, scores.get("random", ())),
-        )
-    }
-    return CalibratedTask(
-        f"ImageSelect-{name}-v0",
-        summary,
-        "ImageSelect-v0",
-        env,
-        13,
-        scoring,
-        arms.pop(trivial),
-        Reference("oracle", "oracle", {"keep_ratio": clean}, scores.get("oracle", ())),
-        tuple(arms.values()),
-    )
+    id = f"ImageSelect-{name}-v0"
+    nothing = _reference(id, "keep all", "keep_all")
+    chance = _reference(id, "random", "random", keep_ratio=clean)
+    low, other = (nothing, chance) if trivial == "keep all" else (chance, nothing)
+    oracle = _reference(id, "oracle", "oracle", keep_ratio=clean)
+    return CalibratedTask(id, summary, "ImageSelect-v0", env, 13, scoring, low, oracle, (other,))
 
 
-_SCORES: dict[str, dict[str, tuple[float, ...]]] = {}
+# Ten chunks of 60 steps, and an observation of a few numbers that tell how the run goes: tens of episodes are enough to
+# learn from. The rewards of an episode sum to the last validation F1.
+_TUNE = {
+    "batch_size": 16,
+    "chunk_size": 60,
+    "chunks": 10,
+    "val_batches": "all",
+    "warmup": None,
+    "reward": "val_f1_change",
+    "observe": ("train_f1", "val_f1", "strengths", "progress"),
+}
 
-_ALL = (
+
+def _tuning(
+    name: str,
+    summary: str,
+    env: Mapping[str, Any],
+    *,
+    children: int,
+    constant: tuple[float, ...],
+    by_instance: tuple[float, ...] | None = None,
+) -> CalibratedTask:
+    """A task of RegTune-v0, calibrated by no regularisation, by random strengths and by the best that is known.
+
+    Args:
+        name: the id's.
+        summary: what it is.
+        env: the keywords.
+        children: see `CalibratedTask`.
+        constant: the best constant action that was found on tuning seeds.
+        by_instance: the best constant of each instance, found likewise.
+    """
+    id = f"RegTune-{name}-v0"
+    best = _reference(id, "best constant", "static", strength=list(constant))
+    others = [_reference(id, "random", "random_per_chunk")]
+    if by_instance is not None:
+        others.append(best)
+        best = _reference(id, "best by instance", "knows_instance", strengths=list(by_instance))
+    nothing = _reference(id, "none", "static")
+    scoring = {"children": children}
+    return CalibratedTask(id, summary, "RegTune-v0", {**_TUNE, **env}, 60, scoring, nothing, best, tuple(others))
+
+
+def _reference(task: str, name: str, agent: str, **settings: Any) -> Reference:
+    return Reference(name, agent, settings, _SCORES.get(task, {}).get(name, ()))
+
+
+_ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "Flips",
         "two of five labels are another class's",
-        0.6,
-        _SCORES.get("ImageSelect-Flips-v0", {}),
         {"limit": 2000, "noise": ("symmetric", 0.4), **_FLIPS},
+        clean=0.6,
         retrain_steps=1000,
     ),
     _selection(
         "PairFlips",
         "three of ten labels are the next class's",
-        0.7,
-        _SCORES.get("ImageSelect-PairFlips-v0", {}),
         {"limit": 2000, "noise": ("pair", 0.3), **_FLIPS},
+        clean=0.7,
         retrain_steps=1000,
     ),
     _selection(
         "Junk",
         "three of four images show no face; labels are not seen",
-        0.25,
-        _SCORES.get("ImageSelect-Junk-v0", {}),
         {"noise": ("faces", (0.25, 0.0, 0.75)), **_SELECT},
+        clean=0.25,
         retrain_steps=1000,
     ),
     _selection(
         "RareClasses",
         "45 % of the frequent classes' labels are wrong, 10 % of the rare ones'",
-        0.585,
-        _SCORES.get("ImageSelect-RareClasses-v0", {}),
         {
             "dataset": "synthetic-rare",
             "noise": ("per_class", (0.45, 0.1, 0.1, 0.45, 0.45, 0.1, 0.45)),
             **_FLIPS,
         },
+        clean=0.585,
         retrain_steps=1000,
     ),
     _selection(
         "SmallBudget",
         "a fifth may be kept, and three of four images are copies of a few",
-        0.2,
-        _SCORES.get("ImageSelect-SmallBudget-v0", {}),
         {"limit": 2000, "noise": ("duplicates", (0.75, 0.03)), **_SELECT},
+        clean=0.2,
         retrain_steps=800,
         keep_at_most=0.2,
     ),
     _selection(
         "Fer2013Flips",
         "FER2013, two of five labels are another class's",
-        0.6,
-        _SCORES.get("ImageSelect-Fer2013Flips-v0", {}),
         {"dataset": "fer2013", "limit": 6000, "noise": ("symmetric", 0.4), **_FLIPS},
+        clean=0.6,
         retrain_steps=2000,
+    ),
+    _tuning(
+        "Overfit",
+        "few images: the network knows them by heart",
+        {"limit": 300, "regularizers": {"dropout": (0.0, 0.8), "weight_decay": (0.0, 0.3), "mixup": (0.0, 1.0)}},
+        children=3,
+        constant=(0.4, 0.0, 0.0),
+    ),
+    _tuning(
+        "WrongLabels",
+        "few images, two of five labels wrong",
+        {
+            "limit": 600,
+            "noise": ("symmetric", 0.4),
+            "chunk_size": 120,
+            "regularizers": {"dropout": (0.0, 0.8), "weight_decay": (0.0, 0.3), "mixup": (0.0, 1.0)},
+        },
+        children=3,
+        constant=(0.5, 0.0, 1.0),
+    ),
+    _tuning(
+        "RunsDiffer",
+        "runs of several kinds, and the agent is not told which: some overfit, others learn too slowly",
+        {
+            "regularizers": {"dropout": (0.0, 0.8)},
+            "instances": (
+                {"limit": 3500, "noise": None, "learning_rate": 2e-4},
+                {"limit": 3500, "noise": ("symmetric", 0.2), "learning_rate": 3e-4},
+                {"limit": 300, "noise": None, "learning_rate": 1e-3},
+                {"limit": 200, "noise": None, "learning_rate": 2e-3},
+            ),
+        },
+        children=4,
+        constant=(0.15,),
+        by_instance=(0.0, 0.0, 0.4, 0.45),
     ),
 )
 
+#: Every task that was thought of, by its id; those that are not admitted are not registered.
+CANDIDATES: Mapping[str, CalibratedTask] = {task.id: task for task in _ALL}
 #: The calibrated tasks by Gymnasium's id.
-TASKS: Mapping[str, CalibratedTask] = {task.id: task for task in _ALL}
+TASKS: Mapping[str, CalibratedTask] = {task.id: task for task in _ALL if task.admitted}
 
 
 def make(task: str, **keywords: Any) -> gym.Env[Any, Any]:
     """A task's environment; `gym.make(task)` calls this.
 
     Args:
-        task: one of `TASKS`.
+        task: one of `CANDIDATES`.
         keywords: those of `KEYWORDS` that the environment takes.
 
     Raises:
@@ -244,14 +301,14 @@ def make(task: str, **keywords: Any) -> gym.Env[Any, Any]:
         "ImageSelect-v0": envs.ImageSelectEnv,
         "RegTune-v0": envs.RegTuneEnv,
     }
-    return _made(kinds[TASKS[task].env_id], task, keywords, KEYWORDS)
+    return _made(kinds[CANDIDATES[task].env_id], task, keywords, KEYWORDS)
 
 
 def make_vec(task: str, num_envs: int = 1, **keywords: Any) -> gym.vector.VectorEnv[Any, Any, Any]:
     """A task's vector environment; `gym.make_vec(task, num_envs=K)` calls this.
 
     Args:
-        task: one of `TASKS`.
+        task: one of `CANDIDATES`.
         num_envs: K.
         keywords: those of `KEYWORDS`, and `autoreset_mode`.
 
@@ -264,13 +321,13 @@ def make_vec(task: str, num_envs: int = 1, **keywords: Any) -> gym.vector.Vector
         "ImageSelect-v0": envs.ImageSelectVectorEnv,
         "RegTune-v0": envs.RegTuneVectorEnv,
     }
-    kind = functools.partial(kinds[TASKS[task].env_id], num_envs)
+    kind = functools.partial(kinds[CANDIDATES[task].env_id], num_envs)
     return _made(kind, task, keywords, (*KEYWORDS, "autoreset_mode"))
 
 
 def _made(kind: Callable[..., _Env], task: str, keywords: dict[str, Any], allowed: tuple[str, ...]) -> _Env:
     for name in keywords:
         if name not in allowed:
-            base = TASKS[task].env_id
+            base = CANDIDATES[task].env_id
             raise UsageError(f"{name}: not allowed for {task}, which fixes it; use {', '.join(allowed)}, or {base}")
-    return kind(**TASKS[task].env, **keywords)
+    return kind(**CANDIDATES[task].env, **keywords)

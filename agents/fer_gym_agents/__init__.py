@@ -24,7 +24,16 @@ from fer_gym_agents.selection.scored import ScoredSelection
 from fer_gym_agents.selection.shapley import KnnShapley
 from fer_gym_agents.selection.variants import FeaturePolicy, bandit, sigmoid_selector
 from fer_gym_agents.tuning.branching import Greedy, PopulationBasedTraining
-from fer_gym_agents.tuning.schedules import Cosine, Curriculum, Linear, RandomPerChunk, Replay, Schedule, Static
+from fer_gym_agents.tuning.schedules import (
+    Cosine,
+    Curriculum,
+    KnowsInstance,
+    Linear,
+    RandomPerChunk,
+    Replay,
+    Schedule,
+    Static,
+)
 from fer_gym_agents.tuning.search import BayesStatic, BestRandomSchedule, BestStatic, Search
 
 __all__ = [
@@ -48,6 +57,7 @@ __all__ = [
     "ImageVariance",
     "KeepAll",
     "KnnShapley",
+    "KnowsInstance",
     "Linear",
     "Oracle",
     "PopulationBasedTraining",

@@ -96,9 +96,7 @@ def name_of(agent: str | Callable[..., Any]) -> str:
     return agent if isinstance(agent, str) else str(getattr(agent, "__name__", type(agent).__name__))
 
 
-def of_outcomes(
-    task: CalibratedTask, agent: str, seeds: Sequence[int], outcomes: Sequence[Mapping[str, Any]]
-) -> Score:
+def of_outcomes(task: CalibratedTask, agent: str, seeds: Sequence[int], outcomes: Sequence[Mapping[str, Any]]) -> Score:
     """The score of trials that have run.
 
     Args:

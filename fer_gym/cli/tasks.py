@@ -12,7 +12,7 @@ import typer
 from fer_gym import data
 from fer_gym.cli.benchmark import launcher_of, seeds_of
 from fer_gym.errors import UsageError
-from fer_gym.tasks import TASKS, CalibratedTask
+from fer_gym.tasks import CANDIDATES, TASKS, CalibratedTask
 
 if TYPE_CHECKING:
     from fer_gym.benchmark.records import Record
@@ -48,7 +48,7 @@ def calibrate(
     """Make a task's references again, under seeds of their own, and compare them with those that are frozen."""
     from fer_gym.benchmark.spec import calibrated
 
-    found = calibrated.named(task)
+    found = calibrated.named(task, CANDIDATES)
     records = _run(calibrated.calibration(found), out, found, root, resume, workers)
     for reference in (found.trivial, *found.others, found.reference):
         scores = [
@@ -58,7 +58,9 @@ def calibrate(
         ]
         low, high = reference.interval
         mean = f"{sum(scores) / len(scores):.4f}" if scores else "none"
-        print(f"{reference.name}: mean {mean} of {len(scores)} seeds; frozen {reference.mean:.4f} [{low:.4f}, {high:.4f}]")
+        print(
+            f"{reference.name}: mean {mean} of {len(scores)} seeds; frozen {reference.mean:.4f} [{low:.4f}, {high:.4f}]"
+        )
         print(f"  {tuple(round(each, 4) for each in scores)}")
 
 
@@ -98,9 +100,7 @@ def _keywords(text: str) -> dict[str, Any]:
     return given
 
 
-def _run(
-    suite: Suite, out: Path, task: CalibratedTask, root: Path | None, resume: bool, workers: int
-) -> list[Record]:
+def _run(suite: Suite, out: Path, task: CalibratedTask, root: Path | None, resume: bool, workers: int) -> list[Record]:
     """Run a suite of one task; trials that failed are named, and the command fails when it has printed the rest."""
     from fer_gym.benchmark.run import runner
 

@@ -51,7 +51,7 @@ def load(
     Args:
         name: one of `DATASETS`; or a `Splits`, to which `limit` and `noise` are applied.
         root: the file or folder that holds it. None looks for "fer2013" in the folder that the environment variable
-            FER_GYM_DATA names, as `fer2013`, `fer2013.zip` or `fer2013.csv`. Those of `DRAWN` and a `Splits` take no root.
+            FER_GYM_DATA names, as `fer2013`, `fer2013.zip` or `fer2013.csv`. Those of `DRAWN` and a `Splits` take none.
         limit: at most so many training images, each class in proportion and with at least one. A smaller
             limit's images are among a larger one's. None takes all. Validation and test images are never left out.
         noise: corrupts the training images: None, "faces", ("faces", (full, half, none)), ("symmetric",

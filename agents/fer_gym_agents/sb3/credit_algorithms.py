@@ -13,19 +13,48 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from fer_gym_agents.sb3.credit import begin_whole_walk, with_credits
+from fer_gym_agents.sb3.frozen_walks import FrozenWalks
 
-_BATCH_SIZE = 128
+_BATCH_SIZE = 64
 _Algorithm = TypeVar("_Algorithm")
 
 
-class CreditAlgorithm(OnPolicyAlgorithm):
-    """An on-policy algorithm that learns from `SampleCredits` and gives the keep probability of each image."""
+class CreditAlgorithm(FrozenWalks):
+    """An on-policy algorithm that learns from `SampleCredits` and gives the keep probability of each image.
+
+    The credit is the advantage, unless a critic is asked for. A signed credit (2a - 1) R pushes the log-odds of
+    retaining by R, whichever action a was drawn, so there is no noise of the draw that a baseline could take away, and
+    the value V = (2 pi - 1) R brings some in: where pi is near 1, the rare draw of a = 0 then outweighs all others.
+
+    Args:
+        args: of the algorithm.
+        critic: subtract the critic's value from the credits. It pays where every image has the same credit, as with
+            `reward="f1_change"`.
+        pretrain_episodes: frozen walks before the first episode, see `FrozenWalks`.
+        refresh_episodes: frozen walks after each episode.
+        kwargs: of the algorithm.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        critic: bool = False,
+        pretrain_episodes: int = 10,
+        refresh_episodes: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        self.critic = critic
+        self.pretrain_episodes = pretrain_episodes
+        self.refresh_episodes = refresh_episodes
+        super().__init__(*args, **kwargs)
+
+    def _update(self) -> None:
+        super(FrozenWalks, self).train()
 
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
         return super()._init_callback(with_credits(callback), progress_bar)
@@ -39,6 +68,8 @@ class CreditAlgorithm(OnPolicyAlgorithm):
         if not whole:
             # Stable-Baselines3 keeps the observation before the step at which the callback stopped.
             self._last_obs, self._last_episode_starts = callback.locals["new_obs"], callback.locals["dones"]
+        elif not self.critic:
+            rollout_buffer.advantages[:] = rollout_buffer.returns  # gamma = lambda = 0: the credits
         return whole
 
     def keep_probability(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -77,7 +108,7 @@ def walk_settings(num_images: int, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def batch_size_for(rollout: int) -> int:
-    """The batch size for a rollout of so many steps: 128, or all of a smaller rollout.
+    """The batch size for a rollout of so many steps: 64, or all of a smaller rollout.
 
     The last batch may be smaller, but never a single step, whose advantage cannot be normalised.
     """

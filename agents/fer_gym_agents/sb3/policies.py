@@ -9,7 +9,7 @@ from gymnasium import spaces
 from stable_baselines3.common.distributions import DiagGaussianDistribution, Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Symlog(FlattenExtractor):
@@ -24,6 +24,19 @@ class Symlog(FlattenExtractor):
         """(B, ...) to (B, N)."""
         flat: Tensor = super().forward(observations)
         return flat.sign() * flat.abs().log1p()
+
+
+class Normalised(FlattenExtractor):
+    """Flattened observations, each with its mean 0 and its variance 1 (layer normalisation without parameters).
+
+    The features of ImageSelect-v0 grow as the network trains, and the policy must mean the same by them in the next
+    episode.
+    """
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """(B, ...) to (B, N)."""
+        flat: Tensor = super().forward(observations)
+        return nn.functional.layer_norm(flat, flat.shape[1:])
 
 
 class Blind(FlattenExtractor):

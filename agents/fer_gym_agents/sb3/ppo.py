@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from fer_gym.errors import UsageError
 from fer_gym_agents.base import bounded_box, episode_length
 from fer_gym_agents.sb3.credit_algorithms import CreditPPO, batch_size_for, walk_settings, without_batch_warning
-from fer_gym_agents.sb3.policies import Blind, BoxPolicy, Symlog
+from fer_gym_agents.sb3.policies import Blind, BoxPolicy, Normalised, Symlog
 from fer_gym_agents.sb3.time_baseline import TimeBaselinePPO
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = 
             environment that has no `chunks`.
     """
     if images := episode_length(env, "num_images"):
-        policy_kwargs = {"features_extractor_class": Blind} if blind else {}
+        policy_kwargs = {"features_extractor_class": Blind if blind else Normalised}
         return without_batch_warning(
             CreditPPO, env=env, seed=seed, **_of_a_walk(env, images, settings, **policy_kwargs)
         )
@@ -87,7 +87,13 @@ def _of_a_walk(
 ) -> dict[str, Any]:
     """The keywords of PPO on ImageSelect-v0, in a walk of so many images."""
     rollout = settings.get("n_steps", images) * getattr(env, "num_envs", 1)
-    defaults: dict[str, Any] = {"n_epochs": 4, "ent_coef": 0.01, "batch_size": batch_size_for(rollout)}
+    defaults: dict[str, Any] = {
+        "learning_rate": 1e-3,
+        "n_epochs": 4,
+        "ent_coef": 0.12,
+        "normalize_advantage": False,
+        "batch_size": batch_size_for(rollout),
+    }
     policy_kwargs |= settings.get("policy_kwargs") or {}
     return walk_settings(images, {**defaults, **settings, "policy_kwargs": policy_kwargs})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self
@@ -13,7 +12,6 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, PyTorchObs, Schedule
 from stable_baselines3.common.vec_env import VecEnv
@@ -23,6 +21,7 @@ from fer_gym.checks import check_choice
 from fer_gym.errors import UsageError
 from fer_gym_agents.base import check_retains, episode_length
 from fer_gym_agents.sb3.credit import begin_whole_walk, with_credits
+from fer_gym_agents.sb3.frozen_walks import FrozenWalks
 
 _LAYER_NORM_EPS = 1e-5
 
@@ -133,7 +132,7 @@ def _entropy(logits: Tensor) -> Tensor:
     return -(keep * nn.functional.logsigmoid(logits) + (1 - keep) * nn.functional.logsigmoid(-logits))
 
 
-class Reinforce(OnPolicyAlgorithm):
+class Reinforce(FrozenWalks):
     """REINFORCE with a credit for each step (Eq. 4 and 6 of RLPS).
 
     Each episode is walked whole, then the policy takes `n_epochs` passes of gradient ascent over it, in mini-batches,
@@ -297,28 +296,6 @@ class Reinforce(OnPolicyAlgorithm):
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
         return super()._init_callback(with_credits(callback) if self.credit == "sample" else callback, progress_bar)
 
-    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
-        total_timesteps, callback = super()._setup_learn(*args, **kwargs)
-        if self.num_timesteps == 0:
-            self._learn_frozen(self.pretrain_episodes)
-        return total_timesteps, callback
-
-    def _learn_frozen(self, episodes: int) -> None:
-        """Algorithm 1 with the network frozen."""
-        assert self.env is not None
-        if not episodes:
-            return
-        callback = self._init_callback(None)
-        num_timesteps, episode_infos = self.num_timesteps, copy.copy(self.ep_info_buffer)
-        for _ in range(episodes):
-            self.env.set_options({"freeze": True})
-            self._last_obs = self.env.reset()  # type: ignore[assignment]
-            self._last_episode_starts = np.ones(self.n_envs, dtype=bool)
-            self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps)
-            self._ascend()
-        # The vector environment has begun the next episode, which is not frozen, by itself.
-        self.num_timesteps, self.ep_info_buffer = num_timesteps, episode_infos
-
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
@@ -357,8 +334,10 @@ class Reinforce(OnPolicyAlgorithm):
         self._update_learning_rate(self.policy.optimizer)
         self.logger.record("rollout/keep_ratio", float(self.rollout_buffer.actions[self._counts].mean()))
         self.logger.record("rollout/mean_credit", float(self.rollout_buffer.returns[self._counts].mean()))
+        super().train()
+
+    def _update(self) -> None:
         self.logger.record("train/entropy", self._ascend())
-        self._learn_frozen(self.refresh_episodes)
 
     def _ascend(self) -> float:
         """Gradient ascent on the credits in the rollout buffer; returns the policy's mean entropy in nats."""

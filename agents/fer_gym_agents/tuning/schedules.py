@@ -18,6 +18,7 @@ from gymnasium.spaces import Box
 from numpy.typing import ArrayLike, NDArray
 
 from fer_gym.checks import check_count
+from fer_gym.envs import RegTuneEnv
 from fer_gym.errors import UsageError
 from fer_gym_agents.base import KeywordAgent, Memoryless, batch_shape, bounded_box, episode_length
 
@@ -181,6 +182,37 @@ class RandomPerChunk(Memoryless, KeywordAgent):
         """One draw for each observation: (h,) or (B, h)."""
         shape = (*batch, *self._box.shape)
         return self._rng.uniform(self._box.low, self._box.high, shape).astype(self._box.dtype)
+
+
+class KnowsInstance(Memoryless, KeywordAgent):
+    """A constant action for each instance of RegTune-v0, whose number it reads: an upper bound for what seeing pays.
+
+    Args:
+        env: RegTune-v0.
+        seed: without effect; every agent is given one.
+        strengths: of each instance, a number or one for each of the h regularisers.
+
+    Raises:
+        ValueError: if `env` is not RegTune-v0, has another number of instances, or a strength lies outside its box.
+    """
+
+    def __init__(
+        self, env: gym.Env[Any, Any], seed: int | None = None, *, strengths: Sequence[float | Sequence[float]]
+    ) -> None:
+        base = env.unwrapped
+        if not isinstance(base, RegTuneEnv):
+            raise UsageError(f"env: {type(base).__name__} is no RegTune-v0, whose instance the agent reads")
+        if len(strengths) != len(base.instances):
+            raise UsageError(f"strengths: {len(strengths)} for {len(base.instances)} instances; give one for each")
+        box = bounded_box(env, type(self).__name__)
+        self._actions = [action_in("strengths", strength, box) for strength in strengths]
+        super().__init__(env, {"strengths": [action.tolist() for action in self._actions]})
+        self._base = base
+
+    def _act(self, observation: NDArray[np.float32], batch: tuple[int, ...]) -> NDArray[Any]:
+        """The action of the environment's instance: (h,) or (B, h)."""
+        action = self._actions[self._base.instance]
+        return np.broadcast_to(action, (*batch, *action.shape)).copy()
 
 
 def _bounds(box: Box) -> str:

@@ -145,7 +145,9 @@ def _children(
     return rows, draws, arrays
 
 
-def _roll_out(agent: Any, env: gym.Env[Any, Any], seed: int, options: dict[str, Any] | None, deterministic: bool) -> bool:
+def _roll_out(
+    agent: Any, env: gym.Env[Any, Any], seed: int, options: dict[str, Any] | None, deterministic: bool
+) -> bool:
     """Let the agent regularise one child; by drawing actions, as it learnt to, or by their means.
 
     Algorithms of Stable-Baselines3 draw from the global generators. The child's seed decides what, so that an agent

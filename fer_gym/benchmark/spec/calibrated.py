@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite, Task
 from fer_gym.checks import check_choice
 from fer_gym.tasks import CALIBRATION_SEEDS, TASKS, CalibratedTask, Reference
@@ -28,11 +30,11 @@ def _arm(reference: Reference) -> Arm:
     return Arm(reference.name, reference.agent, reference.settings)
 
 
-def named(task: str) -> CalibratedTask:
+def named(task: str, among: Mapping[str, CalibratedTask] = TASKS) -> CalibratedTask:
     """A calibrated task by its id.
 
     Raises:
         UsageError: if there is none.
     """
-    check_choice("task", task, TASKS)
-    return TASKS[task]
+    check_choice("task", task, among)
+    return among[task]

@@ -207,6 +207,11 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         self._launched: _Launched | None = None
 
     @property
+    def instance(self) -> int:
+        """Which of `instances` the episode is; no observation tells."""
+        return self._instance
+
+    @property
     def splits(self) -> Splits:
         """The data of the episode's instance."""
         return self.instances[self._instance].splits

@@ -1,0 +1,56 @@
+"""Walks of ImageSelect-v0 in which only the policy learns."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+
+class FrozenWalks(OnPolicyAlgorithm):
+    """An on-policy algorithm that also learns from frozen episodes of ImageSelect-v0, which cost its network nothing.
+
+    The policy is pretrained on some ("we use the fixed CNN model to pre-train the policy network", Algorithm 1 of
+    RLPS), and after each training of the network sees the new features with the new rewards on more. They are not
+    counted in `total_timesteps`. An environment that does not know `options={"freeze": True}` is not frozen.
+
+    A subclass sets `pretrain_episodes`, those before the first episode, and `refresh_episodes`, those after each.
+    """
+
+    pretrain_episodes: int
+    refresh_episodes: int
+
+    @abstractmethod
+    def _update(self) -> Any:
+        """Update the policy from the episode in the rollout buffer."""
+
+    def train(self) -> None:
+        """Update the policy from the episode in the rollout buffer (Algorithm 1, line 15), then from frozen ones."""
+        self._update()
+        self._learn_frozen(self.refresh_episodes)
+
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        total_timesteps, callback = super()._setup_learn(*args, **kwargs)
+        if self.num_timesteps == 0:
+            self._learn_frozen(self.pretrain_episodes)
+        return total_timesteps, callback
+
+    def _learn_frozen(self, episodes: int) -> None:
+        """Algorithm 1 with the network frozen."""
+        assert self.env is not None
+        if not episodes:
+            return
+        callback = self._init_callback(None)
+        num_timesteps, episode_infos = self.num_timesteps, copy.copy(self.ep_info_buffer)
+        for _ in range(episodes):
+            self.env.set_options({"freeze": True})
+            self._last_obs = self.env.reset()  # type: ignore[assignment]
+            self._last_episode_starts = np.ones(self.n_envs, dtype=bool)
+            self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps)
+            self._update()
+        # The vector environment has begun the next episode, which is not frozen, by itself.
+        self.num_timesteps, self.ep_info_buffer = num_timesteps, episode_infos
