@@ -193,8 +193,9 @@ def _of_selection(info: dict[str, Any]) -> dict[str, Any]:
 
 def _of_regularization(infos: list[dict[str, Any]]) -> dict[str, Any]:
     """Whatever the reward is: both returns, the last F1, and the schedule, which can be replayed."""
-    chunks = [info for info in infos if info["chunk"] > 0]
-    first, last = infos[0], chunks[-1]
+    trained = [info for info in infos if "chunk" in info]  # without a warm-up, a reset tells no more than the instance
+    chunks = [info for info in trained if info["chunk"] > 0]
+    first, last = trained[0], chunks[-1]
     return {
         "gap_return": sum(info["val_f1"] - info["train_f1"] for info in chunks),
         "val_f1_change": last["val_f1"] - (first["val_f1"] if first["chunk"] == 0 else 0.0),

@@ -134,7 +134,7 @@ def _run(
     minutes: float | None,
     chapter: str | None = None,
 ) -> None:
-    """Run a suite, print its tables (those of `chapter`, where one is named), and write the report."""
+    """Run a suite, print a chapter of its report, by default the summary, and write the report."""
     from fer_gym.benchmark.report import page
     from fer_gym.benchmark.run import runner
 
@@ -146,7 +146,7 @@ def _run(
         raise typer.Exit(130) from None
     if done:
         made = page.make(out, place)
-        _print(made, chapter)
+        _print(made, chapter or page.SUMMARY)
         _write(made, out)
     for trial, reason in failed.items():
         print(f"fer-gym: {trial} failed: {reason}", file=sys.stderr)
@@ -164,8 +164,8 @@ def _write(made: page.Report, folder: Path) -> None:
         print(f"wrote {path}")
 
 
-def _print(made: page.Report, only: str | None) -> None:
-    """Print a report's tables, or those of one chapter with their notes."""
+def _print(made: page.Report, chapter: str) -> None:
+    """Print the tables of one chapter of a report, with their notes."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text  # a text has no markup: names of arms and tasks may have brackets
@@ -173,14 +173,13 @@ def _print(made: page.Report, only: str | None) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 1000  # a file or a pipe has no width of its own, and 80 columns break the cells
-    for chapter, table in made.tables:
-        if only not in (None, chapter):
+    for of, table in made.tables:
+        if of != chapter:
             continue
-        shown = Table(title=Text(f"{chapter}: {table.title}"), title_justify="left")
+        shown = Table(title=Text(table.title), title_justify="left")
         for column in table.columns:
             shown.add_column(Text(column))
         for row in table.texts():
             shown.add_row(*map(Text, row))
         console.print(shown)
-        if only is not None:
-            console.print(Text(table.note))
+        console.print(Text(table.note))

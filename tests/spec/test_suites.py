@@ -13,6 +13,7 @@ from fer_gym.benchmark.run import trial as trials
 from fer_gym.benchmark.spec.suites import SUITES
 from fer_gym.benchmark.spec.tasks import TUNING_SEEDS, Arm, SelectionTask, Suite, Trial
 from fer_gym.cli.commands import app
+from fer_gym.tasks import TASKS as CALIBRATED
 
 TASKS = {f"{suite.name}: {task.name}": task for suite in SUITES.values() for task in suite.tasks}
 ARMS = {f"{task.env_id}: {arm.name}, {dict(arm.settings)}": (task, arm) for task in TASKS.values() for arm in task.arms}
@@ -54,11 +55,19 @@ def test_no_suite_reports_on_tuning_seeds():
 def test_what_needs_files_is_left_out_and_named():
     standard = SUITES["standard"]
     embedded, left_out = standard.without_files()
-    assert [task.name for task in embedded.tasks] == ["synthetic-faces", "synthetic-flips", "synthetic-schedule"]
-    assert left_out == ["fer2013-faces", "fer2013-flips", "fer2013-doubted", "fer2013-schedule"]
+    assert left_out == [task.id for task in CALIBRATED.values() if task.env.get("dataset") == "fer2013"]
+    assert [task.name for task in embedded.tasks] == [task for task in CALIBRATED if task not in left_out]
     assert (embedded.name, embedded.seeds) == (standard.name, standard.seeds)
     only = SUITES["rlps-table5"]
     assert only.without_files() == (only, [])  # the loader then says what it needs
+
+
+def test_in_a_calibrated_task_rankings_keep_as_many_as_the_oracle():
+    for task in SUITES["standard"].tasks:
+        for arm in task.arms:
+            assert arm.keep_ratio_of is None
+            if arm.agent in ("cleanlab", "oracle", "aum"):
+                assert arm.settings["keep_ratio"] == CALIBRATED[task.name].reference.settings["keep_ratio"]
 
 
 @pytest.mark.parametrize(

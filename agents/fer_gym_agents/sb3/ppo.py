@@ -89,7 +89,7 @@ def _of_a_walk(
     rollout = settings.get("n_steps", images) * getattr(env, "num_envs", 1)
     defaults: dict[str, Any] = {
         "learning_rate": 1e-3,
-        "n_epochs": 4,
+        "n_epochs": 10,
         "ent_coef": 0.12,
         "normalize_advantage": False,
         "batch_size": batch_size_for(rollout),

@@ -15,13 +15,15 @@ import jinja2
 from fer_gym import data
 from fer_gym.benchmark import records
 from fer_gym.benchmark.records import Record, Results, TaskResults, value
-from fer_gym.benchmark.report import confusion, faces, figures, paper, tables
+from fer_gym.benchmark.report import confusion, faces, figures, paper, summary, tables
 from fer_gym.benchmark.report.drawing import Picture
 from fer_gym.benchmark.report.faces import Faces
 from fer_gym.benchmark.report.tables import Table
 from fer_gym.data import Splits
 from fer_gym.errors import UsageError
 
+#: The first chapter.
+SUMMARY = "Summary"
 #: The chapter of a paper's table.
 PAPER = "The paper's table"
 
@@ -50,7 +52,7 @@ class Report:
         missing: trials without a record.
         skipped: files that are no records.
         unshown: what could not be shown, and why.
-        chapters: each with its sections: first the paper's table, if the suite runs one again; then each task's; at the
+        chapters: each with its sections: first the summary; then the paper's table, if the suite runs one again; then each task's; at the
             end those over several tasks.
     """
 
@@ -94,7 +96,9 @@ def make(folder: Path, root: str | None = None) -> Report:
     """
     found = records.read_folder(folder)
     unshown: list[str] = []
+    shown = tuple(summary.table(task) for task in found.tasks if any(task))
     chapters: dict[str, tuple[Section, ...]] = {}
+    chapters[SUMMARY] = (Section("Scores and costs", shown, _there(summary.picture(found))),)
     if (published := paper.table(found)) is not None:
         chapters[PAPER] = (Section("Published and measured", (published,)),)
     chapters |= {task.name: _sections(task, root, unshown) for task in found.tasks if any(task)}

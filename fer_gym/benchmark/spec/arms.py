@@ -118,17 +118,12 @@ def tuners(network: str) -> tuple[Arm, ...]:
     )
 
 
-# The regulariser of these is the environment's own, the dropout.
-_CONSTANT = (Arm("vanilla", "static"), Arm("best static", "best_static"), Arm("random", "random_per_chunk"))
+_CONSTANT = (Arm("none", "static"), Arm("best static", "best_static"), Arm("random", "random_per_chunk"))
 
 #: The baselines of an adaptive agent of RegTune-v0, every search with a learner's budget.
 SCHEDULERS = (
     *_CONSTANT,
-    Arm("strong dropout (0.8)", "static", {"strength": 0.8}),
     Arm("linear up", "linear"),
-    Arm("linear down", "linear", {"start": 0.8, "end": 0.0}),
-    Arm("cosine", "cosine"),
-    Arm("curriculum", "curriculum", {"end": 0.5}),
     Arm("best random schedule", "best_random_schedule"),
     Arm("Bayesian optimisation", "bayes_static"),
     Arm("greedy", "greedy"),

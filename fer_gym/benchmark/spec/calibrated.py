@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite, Task
@@ -9,15 +10,41 @@ from fer_gym.checks import check_choice
 from fer_gym.tasks import CALIBRATION_SEEDS, TASKS, CalibratedTask, Reference
 
 
-def task_of(task: CalibratedTask, arms: tuple[Arm, ...]) -> Task:
+def task_of(task: CalibratedTask, arms: tuple[Arm, ...], episodes: int | None = None) -> Task:
     """A calibrated task with the arms that are compared in it.
 
     Args:
         task: whose environment, budget and scoring it has.
-        arms: the agents; each has the settings that the task forces on it, such as a keep ratio.
+        arms: the agents.
+        episodes: fewer than the budget.
     """
     kind = SelectionTask if task.env_id == SelectionTask.env_id else RegTuneTask
-    return kind(task.id, arms, task.env, task.episodes, **task.scoring)
+    return kind(task.id, arms, task.env, episodes or task.episodes, **task.scoring)
+
+
+def suite(name: str, selectors: tuple[Arm, ...], tuners: tuple[Arm, ...]) -> Suite:
+    """Every calibrated task, under ten seeds that chose nothing.
+
+    Args:
+        name: the suite's.
+        selectors: the arms of ImageSelect-v0. One that keeps as many images as another keeps as many as the oracle
+            here, which is to its advantage: the learners are not told how many labels are right.
+        tuners: those of RegTune-v0.
+    """
+    return Suite(name, tuple(_with(task, selectors, tuners) for task in TASKS.values()), tuple(range(10)))
+
+
+def _with(task: CalibratedTask, selectors: tuple[Arm, ...], tuners: tuple[Arm, ...]) -> Task:
+    if task.env_id != SelectionTask.env_id:
+        return task_of(task, tuners)
+    share = task.reference.settings["keep_ratio"]
+    told = (
+        dataclasses.replace(arm, settings={**arm.settings, "keep_ratio": share}, keep_ratio_of=None)
+        if arm.keep_ratio_of
+        else arm
+        for arm in selectors
+    )
+    return task_of(task, tuple(told))
 
 
 def calibration(task: CalibratedTask) -> Suite:
