@@ -25,7 +25,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "fer-gym"
-exclude_patterns = ["_build", "results/*/report.md"]
+exclude_patterns = ["_build", "_generated/task_sections.md", "results/*/report.md"]
 default_role = "code"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
@@ -83,6 +83,36 @@ def command_page():
     return "\n".join(pages)
 
 
+def task_sections():
+    """A section for each calibrated task: what it is, its references, and what the agents scored that have records."""
+    from fer_gym.benchmark import records
+    from fer_gym.benchmark.report import summary
+    from fer_gym.tasks import TASKS
+
+    folder = DOCS / "results" / "rl"
+    scored = {task.name: task for task in records.read_folder(folder).tasks} if folder.exists() else {}
+    sections = []
+    for task in TASKS.values():
+        low, high = task.headroom_interval
+        lines = [f"## {task.id}", "", f"{task.summary[0].upper()}{task.summary[1:]}. {task.hard}", ""]
+        if (DOCS / "images" / "tasks" / f"{task.id}.png").exists():
+            lines += [f"![{task.summary}](../images/tasks/{task.id}.png)", ""]
+        lines += ["| reference | agent | test macro F1 |", "|---|---|---|"]
+        for arm in (task.trivial, *task.others, task.reference):
+            role = {task.trivial.name: " (trivial: 0)", task.reference.name: " (reference: 1)"}.get(arm.name, "")
+            settings = ", ".join(f"{key}={value}" for key, value in arm.settings.items())
+            bottom, top = arm.interval
+            lines.append(f"| {arm.name}{role} | `{arm.agent}({settings})` | {arm.mean:.3f} [{bottom:.3f}, {top:.3f}] |")
+        lines += ["", f"Headroom: {task.headroom:.3f} [{low:.3f}, {high:.3f}]. Budget: {task.episodes} episodes.", ""]
+        lines += [f"Environment: `{task.env_id}` with"]
+        lines += [f"`{', '.join(f'{key}={value!r}' for key, value in task.env.items())}`.", ""]
+        if task.id in scored and any(scored[task.id]):
+            lines += [summary.table(scored[task.id]).markdown()]
+        sections.append("\n".join(lines))
+    return "\n".join(sections)
+
+
+write("task_sections.md", task_sections())
 for page, (environment, its_name) in PAGES.items():
     write(f"{page}.md", environment_page(environment, its_name))
 write("commands.md", command_page())

@@ -11,8 +11,9 @@ import fer_gym
 class Selector(nn.Module):
     """A policy: the probability of retaining an image."""
 
-    def __init__(self, env: gym.Env) -> None:
+    def __init__(self, env: gym.Env, seed: int) -> None:
         super().__init__()
+        self.rng = np.random.default_rng(seed)
         width = env.observation_space.shape[0]
         self.layers = nn.Sequential(
             nn.LayerNorm(width, elementwise_affine=False), nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, 1)
@@ -26,14 +27,13 @@ class Selector(nn.Module):
     def predict(self, observation, state=None, episode_start=None, deterministic=False):
         """As Stable-Baselines3's: an action, drawn or the more probable one, and no memory."""
         keep = torch.sigmoid(self.logits(observation[None]))[0].item()
-        return int(keep > (0.5 if deterministic else np.random.random())), None
+        return int(keep > (0.5 if deterministic else self.rng.random())), None
 
 
 def learn(env: gym.Env, seed: int, epochs: int = 10, entropy: float = 0.12) -> Selector:
     """Policy gradient on the images' credits, from as many walks as the budget allows."""
     torch.manual_seed(seed)
-    np.random.seed(seed)
-    policy = Selector(env)
+    policy = Selector(env, seed)
     optimizer = torch.optim.Adam(policy.parameters(), lr=1e-3)
     length = env.get_wrapper_attr("num_images")
     observation, _ = env.reset(seed=seed)

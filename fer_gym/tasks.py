@@ -71,6 +71,7 @@ class CalibratedTask:
     Attributes:
         id: Gymnasium's.
         summary: what it is, in one line.
+        hard: why it is hard.
         env_id: "ImageSelect-v0" or "RegTune-v0".
         env: its keywords.
         episodes: what a learner may use; frozen walks of ImageSelect-v0 train no network and are not counted.
@@ -86,6 +87,7 @@ class CalibratedTask:
 
     id: str
     summary: str
+    hard: str
     env_id: str
     env: Mapping[str, Any]
     episodes: int
@@ -133,13 +135,21 @@ _FLIPS = {**_SELECT, "pretrain_epochs": 8, "observe_label": True}
 
 
 def _selection(
-    name: str, summary: str, env: Mapping[str, Any], *, clean: float, trivial: str = "keep all", **scoring: Any
+    name: str,
+    summary: str,
+    hard: str,
+    env: Mapping[str, Any],
+    *,
+    clean: float,
+    trivial: str = "keep all",
+    **scoring: Any,
 ) -> CalibratedTask:
     """A task of ImageSelect-v0, calibrated by keeping all, by chance and by the oracle, who keep as many.
 
     Args:
         name: the id's.
         summary: what it is.
+        hard: why it is hard.
         env: the keywords.
         clean: the share that chance and the oracle keep.
         trivial: "keep all" or "random".
@@ -150,7 +160,7 @@ def _selection(
     chance = _reference(id, "random", "random", keep_ratio=clean)
     low, other = (nothing, chance) if trivial == "keep all" else (chance, nothing)
     oracle = _reference(id, "oracle", "oracle", keep_ratio=clean)
-    return CalibratedTask(id, summary, "ImageSelect-v0", env, 13, scoring, low, oracle, (other,))
+    return CalibratedTask(id, summary, hard, "ImageSelect-v0", env, 13, scoring, low, oracle, (other,))
 
 
 # Ten chunks of 60 steps, and an observation of a few numbers that tell how the run goes: tens of episodes are enough to
@@ -164,26 +174,32 @@ _TUNE = {
     "reward": "val_f1_change",
     "observe": ("train_f1", "val_f1", "strengths", "progress"),
 }
+# So strong at their upper ends that chance is no better than nothing.
+_WIDE = {"dropout": (0.0, 0.95), "weight_decay": (0.0, 1.0), "mixup": (0.0, 1.0)}
 
 
 def _tuning(
     name: str,
     summary: str,
+    hard: str,
     env: Mapping[str, Any],
     *,
     children: int,
     constant: tuple[float, ...],
     by_instance: tuple[float, ...] | None = None,
+    episodes: int = 60,
 ) -> CalibratedTask:
     """A task of RegTune-v0, calibrated by no regularisation, by random strengths and by the best that is known.
 
     Args:
         name: the id's.
         summary: what it is.
+        hard: why it is hard.
         env: the keywords.
         children: see `CalibratedTask`.
         constant: the best constant action that was found on tuning seeds.
         by_instance: the best constant of each instance, found likewise.
+        episodes: a learner's budget.
     """
     id = f"RegTune-{name}-v0"
     best = _reference(id, "best constant", "static", strength=list(constant))
@@ -193,7 +209,8 @@ def _tuning(
         best = _reference(id, "best by instance", "knows_instance", strengths=list(by_instance))
     nothing = _reference(id, "none", "static")
     scoring = {"children": children}
-    return CalibratedTask(id, summary, "RegTune-v0", {**_TUNE, **env}, 60, scoring, nothing, best, tuple(others))
+    keywords = {**_TUNE, **env}
+    return CalibratedTask(id, summary, hard, "RegTune-v0", keywords, episodes, scoring, nothing, best, tuple(others))
 
 
 def _reference(task: str, name: str, agent: str, **settings: Any) -> Reference:
@@ -204,6 +221,8 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "Flips",
         "two of five labels are another class's",
+        "A network learns wrong labels by heart within 20 epochs. The reward tells them from right ones "
+        "only before that, and an agent that keeps them feeds them to the network that pays it.",
         {"limit": 2000, "noise": ("symmetric", 0.4), **_FLIPS},
         clean=0.6,
         retrain_steps=1000,
@@ -211,6 +230,8 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "PairFlips",
         "three of ten labels are the next class's",
+        "The wrong labels agree with each other: the network learns the confusion as if it were the "
+        "truth, and gives a wrong label almost the probability of a right one.",
         {"limit": 2000, "noise": ("pair", 0.3), **_FLIPS},
         clean=0.7,
         retrain_steps=1000,
@@ -218,6 +239,8 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "Junk",
         "three of four images show no face; labels are not seen",
+        "Most of the data set is useless. An agent that keeps what the network fits best, or half of "
+        "everything, keeps mostly junk.",
         {"limit": 1500, "noise": ("faces", (0.25, 0.0, 0.75)), **_SELECT, "retain_cost": 0.05},
         clean=0.25,
         retrain_steps=1000,
@@ -225,6 +248,8 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "RareClasses",
         "45 % of the frequent classes' labels are wrong, 10 % of the rare ones'",
+        "Disgust and surprise are one image in forty, so most labels that name them are wrong. Who "
+        "removes what the network doubts removes the rare classes, and their F1 with them.",
         {
             "dataset": "synthetic-rare",
             "noise": ("per_class", (0.45, 0.1, 0.1, 0.45, 0.45, 0.1, 0.45)),
@@ -236,6 +261,8 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "SmallBudget",
         "a fifth may be kept, and three of four images are copies of a few",
+        "Copies are fitted first, so confidence, margin and the reward of RLPS all rank them highest: a "
+        "budget spent on them buys sixty faces.",
         {"limit": 2000, "noise": ("duplicates", (0.75, 0.03)), **_SELECT},
         clean=0.2,
         retrain_steps=800,
@@ -244,33 +271,43 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "Fer2013Flips",
         "FER2013, two of five labels are another class's",
+        "Real faces, of which a network of this size recognises a third to a half: what is wrong and "
+        "what is merely difficult look alike.",
         {"dataset": "fer2013", "limit": 6000, "noise": ("symmetric", 0.4), **_FLIPS},
         clean=0.6,
         retrain_steps=2000,
     ),
     _tuning(
         "Overfit",
-        "few images: the network knows them by heart",
-        {"limit": 300, "regularizers": {"dropout": (0.0, 0.8), "weight_decay": (0.0, 0.3), "mixup": (0.0, 1.0)}},
+        "three hundred images: the network knows them by heart",
+        "Dropout, mixup and weight decay together, each of them harmful at the upper end of its range, "
+        "where the network stops learning.",
+        {"limit": 300, "regularizers": _WIDE},
         children=3,
         constant=(0.3, 0.0, 1.0),
     ),
     _tuning(
         "WrongLabels",
         "two of five labels wrong: the network learns those by heart as well",
+        "What helps in the end costs validation F1 at first: an agent that follows the early reward "
+        "takes the strengths off.",
         {
             "limit": 1000,
             "noise": ("symmetric", 0.4),
             "batch_size": 64,
             "chunk_size": 80,
-            "regularizers": {"dropout": (0.0, 0.8), "weight_decay": (0.0, 0.3), "mixup": (0.0, 1.0)},
+            "regularizers": _WIDE,
         },
         children=3,
         constant=(0.65, 0.0, 0.5),
+        episodes=30,
     ),
     _tuning(
         "RunsDiffer",
-        "runs of several kinds, and the agent is not told which: some overfit, others learn too slowly",
+        "runs of several kinds, and the agent is not told which",
+        "Some runs overfit, others learn too slowly to bear any dropout. The number of images, the share "
+        "of wrong labels and the learning rate are drawn anew each episode; only the course of the run "
+        "tells them.",
         {
             "regularizers": {"dropout": (0.0, 0.8)},
             "instances": (

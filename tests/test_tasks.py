@@ -1,7 +1,9 @@
 """The calibrated tasks: what is registered, what may be given, what admits them, and the score between references."""
 
+import importlib
 import json
 import math
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -53,7 +55,7 @@ def _reference(*scores: float) -> Reference:
 
 
 def _task(trivial: Reference, reference: Reference) -> CalibratedTask:
-    return CalibratedTask("X-v0", "", "ImageSelect-v0", {}, 1, {"retrain_steps": 1}, trivial, reference)
+    return CalibratedTask("X-v0", "", "", "ImageSelect-v0", {}, 1, {"retrain_steps": 1}, trivial, reference)
 
 
 def test_headroom_and_its_interval_are_those_of_a_paired_test() -> None:
@@ -114,6 +116,7 @@ def tiny(monkeypatch) -> CalibratedTask:
     task = CalibratedTask(
         "Tiny-v0",
         "",
+        "",
         "ImageSelect-v0",
         env,
         1,
@@ -140,6 +143,16 @@ def test_the_score_of_a_callable_is_its_place_between_the_references(tiny: Calib
 def test_a_callable_gets_no_more_steps_than_the_budget(tiny: CalibratedTask) -> None:
     with pytest.raises(UsageError, match=r"^budget: it is 60 steps, and they are spent"):
         fer_gym.score(tiny.id, greedy, [0])
+
+
+def test_an_agent_that_is_not_ours_is_scored(tiny: CalibratedTask, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1] / "examples")
+    learn = importlib.import_module("clean_loop").learn
+    made, again = (fer_gym.score(tiny.id, learn, [0, 1]) for _ in range(2))
+    assert made == again  # its seed decides what it does
+    assert made.agent == "learn"
+    assert made.env_steps == 60
+    assert 0 < np.mean(made.scores) < 1
 
 
 def test_an_agent_by_name_scores_as_the_oracle_that_it_is(tiny: CalibratedTask) -> None:

@@ -37,6 +37,8 @@ def benchmark(
     seeds: Annotated[
         str | None, typer.Option(help="Other seeds than the suite's, such as 0,1,2; 'tuning': 100,101,102.")
     ] = None,
+    task: Annotated[list[str] | None, typer.Option(help="This task of the suite alone; may be given again.")] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="This arm alone, likewise.")] = None,
     workers: _Workers = 1,
     minutes: _Minutes = None,
     launcher: _Launcher = "local",
@@ -50,11 +52,12 @@ def benchmark(
     chosen = suites.SUITES[suite] if suite in SUITES else toml.read(Path(suite))
     if seeds is not None:
         chosen = dataclasses.replace(chosen, seeds=seeds_of(seeds))
+    chosen = chosen.restricted(task, arm)
     root = root or _default_root(chosen)
     if root is None:
         chosen, left_out = chosen.without_files()
-        for task in left_out:
-            print(f"fer-gym: without --root or FER_GYM_DATA, task {task} is left out", file=sys.stderr)
+        for name in left_out:
+            print(f"fer-gym: without --root or FER_GYM_DATA, task {name} is left out", file=sys.stderr)
     _run(chosen, out, root, resume, launcher_of(launcher, workers, gpus), minutes)
 
 

@@ -274,3 +274,24 @@ def test_a_trial_of_6000_images_takes_under_40_kilobytes(tmp_path):
     for each in (arrays, image_select.per_image(scores, probabilities)):
         np.savez_compressed(tmp_path / "arrays.npz", **each)
         assert (tmp_path / "arrays.npz").stat().st_size < 37_000  # and the JSON file
+
+
+def test_a_selection_larger_than_allowed_is_cut_at_random():
+    task = dataclasses.replace(TASK, keep_at_most=0.25)
+    result = image_select.run(Trial(task, Arm("keep all", "keep_all"), 5), {}, None, lambda row: None)
+    kept = np.sort(np.random.default_rng(5).choice(60, 15, replace=False))
+    trainer = Trainer(TASK.env["dataset"], TrainerSettings(learning_rate=0.01, precision="fp32"))
+    trainer.initialise(5)
+    trainer.train_epochs(kept, 3)
+    assert result["scores"]["test"] == trainer.evaluate("test")
+    assert result["scores"]["keep_ratio"] == 1.0
+    assert result["scores"]["keep_ratio_by_mean"] == 0.25
+    with pytest.raises(UsageError, match=r"^keep_at_most: 0 is not allowed"):
+        dataclasses.replace(TASK, keep_at_most=0)
+
+
+def test_an_agent_that_draws_is_scored_by_its_more_probable_actions_too():
+    result, _ = _run("reinforce", pretrain_episodes=1)
+    scores = result["scores"]
+    assert scores["keep_ratio_by_mean"] in (0.0, 1.0) or scores["keep_ratio_by_mean"] != scores["keep_ratio"]
+    assert set(scores["test_by_mean"]) == set(scores["test"])

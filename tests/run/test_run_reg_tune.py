@@ -24,9 +24,10 @@ def run(agent: str, env: dict | None = None, seed: int = 5, **settings) -> dict:
         {key: each for key, each in child.items() if key not in ("test", "confusion", "looked_at")}
         for child in result["children"]
     ]
-    assert without == result["episodes"] + children
     learnt = len(result["episodes"])
-    for of, of_kind in (("episode", rows[:learnt]), ("child", rows[learnt:])):
+    # Those of an agent that draws follow, by its mean action.
+    assert without[: learnt + TASK.children] == result["episodes"] + children
+    for of, of_kind in (("episode", rows[:learnt]), ("child", rows[learnt : learnt + TASK.children])):
         for key in OF_CHUNKS if of_kind else ():
             wanted = np.array([row[key] for row in of_kind])
             assert result["arrays"][f"{of}_{key}"] == pytest.approx(wanted, rel=1e-3)
@@ -47,14 +48,17 @@ def test_a_learners_budget_is_counted():
     assert len(result["episodes"]) == 4
     # A child has a warm-up chunk and four more, of three steps each.
     assert result["scores"]["gradient_steps"] == {"learning": 4 * 15, "each child": 15}
-    assert result["scores"]["images_trained"] == {"learning": 4 * 15 * 4, "children": 2 * 15 * 4}
+    assert result["scores"]["images_trained"] == {
+        "learning": 4 * 15 * 4,
+        "children": 4 * 15 * 4,
+    }  # two drawn, two by mean
     val, test = len(TASK.env["dataset"].val), len(TASK.env["dataset"].test)
     assert result["scores"]["images_evaluated"] == {  # two batches a chunk, and every run's end
         "learning": 4 * (5 * 2 * 4 + val),
-        "children": 2 * (5 * 2 * 4 + val + test),
+        "children": 4 * (5 * 2 * 4 + val + test),
     }
     again = run("ppo", {"train_f1": "eval"})["scores"]["images_evaluated"]  # the chunk's own batches once more
-    assert again == {"learning": 4 * (5 * 5 * 4 + val), "children": 2 * (5 * 5 * 4 + val + test)}
+    assert again == {"learning": 4 * (5 * 5 * 4 + val), "children": 4 * (5 * 5 * 4 + val + test)}
     assert [row["gradient_steps"] for row in result["episodes"]] == [15, 30, 45, 60]
     assert [row["env_steps"] for row in result["episodes"]] == [4, 8, 12, 16]
 
@@ -119,3 +123,17 @@ def test_a_report_of_it(tmp_path):
         "Children",
         "What was run",
     ]
+
+
+def test_instances_take_turns_and_an_agent_that_draws_is_scored_by_its_mean_too():
+    instances = ({"limit": 12}, {"limit": 24})
+    task = RegTuneTask("differ", (), {**TASK.env, "warmup": None, "instances": instances}, episodes=2, children=4)
+    knows = Arm("knows", "knows_instance", {"strengths": [0.1, 0.4]})
+    result = reg_tune.run(Trial(task, knows, 5), dict(knows.settings), None, lambda row: None)
+    assert [child["instance"] for child in result["children"]] == [0, 1, 0, 1]
+    assert [child[0, 0] for child in result["arrays"]["child_schedule"]] == pytest.approx([0.1, 0.4, 0.1, 0.4])
+    assert result["scores"]["test_by_mean"] == result["scores"]["test"]
+    blind = Arm("random", "random_per_chunk")
+    drawn = reg_tune.run(Trial(task, blind, 5), {}, None, lambda row: None)
+    # The four drawn children, and four whose draws are called its mean.
+    assert drawn["scores"]["images_trained"]["children"] == 8 * 12 * 4

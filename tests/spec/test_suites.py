@@ -90,3 +90,16 @@ def test_seeds_that_are_none():
     result = CliRunner().invoke(app, ["benchmark", "--seeds", "one"])
     assert result.exit_code == 2
     assert "seeds: 'one' is not allowed; use whole numbers such as 0,1,2, or 'tuning'" in result.stderr
+
+
+def test_some_tasks_and_arms_alone():
+    suite = SUITES["rlps-table5"]
+    task = suite.tasks[0]
+    alone = suite.restricted([task.name], ["random"])
+    assert [arm.name for arm in alone.tasks[0].arms] == ["REINFORCE", "random"]  # the one that it follows comes along
+    assert alone.seeds == suite.seeds
+    assert suite.restricted(None, None) == suite
+    with pytest.raises(ValueError, match=r"^arm: 'PPO 2' is unknown; use "):
+        suite.restricted(None, ["PPO 2"])
+    with pytest.raises(ValueError, match=r"^task: 'walk' is unknown; use "):
+        suite.restricted(["walk"], None)

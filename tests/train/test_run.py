@@ -390,3 +390,14 @@ def test_rows_of_several_children_are_the_scalar_environments():
     assert children.rows[1]["env_steps"] == 4
     for row, other in zip(children.rows, alone, strict=True):
         assert {**row, "env_steps": 0, "gradient_steps": 0} == {**other, "env_steps": 0, "gradient_steps": 0}
+
+
+def test_a_row_of_an_episode_whose_reset_tells_the_instance_alone():
+    small = {"chunks": 2, "chunk_size": 3, "val_batches": 2, "batch_size": 4, "warmup": None}
+    instances = ({"limit": 30}, {"limit": 60})
+    log = EpisodeLog(gym.make("RegTune-v0", instances=instances, **small), lambda row: None)
+    log.reset(seed=3)
+    for _ in range(2):
+        log.step(np.array([0.1], np.float32))
+    assert len(log.rows[0]["schedule"]) == 2
+    assert log.rows[0]["val_f1_change"] == log.rows[0]["val_f1"]

@@ -52,8 +52,8 @@ class Report:
         missing: trials without a record.
         skipped: files that are no records.
         unshown: what could not be shown, and why.
-        chapters: each with its sections: first the summary; then the paper's table, if the suite runs one again; then each task's; at the
-            end those over several tasks.
+        chapters: each with its sections: first the summary; then the paper's table, if the suite runs one again; then
+            each task's; at the end those over several tasks.
     """
 
     suite: str

@@ -90,5 +90,3 @@ def _seconds(record: Record) -> float | None:
 def _mean(numbers: Sequence[float | None]) -> Cell:
     there = [number for number in numbers if number is not None]
     return round(float(np.mean(there))) if there else NOTHING
-
-

@@ -57,11 +57,16 @@ def _arm(reference: Reference) -> Arm:
     return Arm(reference.name, reference.agent, reference.settings)
 
 
-def named(task: str, among: Mapping[str, CalibratedTask] = TASKS) -> CalibratedTask:
-    """A calibrated task by its id.
+def named(task: str, among: Mapping[str, CalibratedTask] | None = None) -> CalibratedTask:
+    """A task by its id.
+
+    Args:
+        task: the id.
+        among: the tasks that are allowed, by default the admitted ones.
 
     Raises:
         UsageError: if there is none.
     """
+    among = TASKS if among is None else among
     check_choice("task", task, among)
     return among[task]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -161,6 +161,30 @@ class Suite:
     def plan(self) -> dict[str, Any]:
         """`arms`, the names of each task's arms, and `seeds`: a report says by it which trials are missing."""
         return {"arms": {task.name: [arm.name for arm in task.arms] for task in self.tasks}, "seeds": list(self.seeds)}
+
+    def restricted(self, tasks: Sequence[str] | None, arms: Sequence[str] | None) -> Suite:
+        """The suite with some of its tasks, or of its tasks' arms, alone; an arm that one of them follows comes along.
+
+        Args:
+            tasks: their names; None or none takes all.
+            arms: likewise. A task that has none of them is left out.
+
+        Raises:
+            UsageError: if a name is none of the suite's.
+        """
+        every = {arm.name for task in self.tasks for arm in task.arms}
+        for name in tasks or ():
+            check_choice("task", name, [task.name for task in self.tasks])
+        for name in arms or ():
+            check_choice("arm", name, sorted(every))
+        chosen = []
+        for task in self.tasks:
+            wanted = set(arms or every)
+            wanted |= {str(arm.keep_ratio_of) for arm in task.arms if arm.name in wanted}
+            kept = tuple(arm for arm in task.arms if arm.name in wanted)
+            if kept and task.name in (tasks or [task.name]):
+                chosen.append(replace(task, arms=kept))
+        return Suite(self.name, tuple(chosen), self.seeds)
 
     def without_files(self) -> tuple[Suite, list[str]]:
         """The suite without the tasks that need files, and their names; the whole suite if every task needs some."""
