@@ -7,8 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from fer_gym.data import DRAWN
+from fer_gym.data.contact_sheet import contact_sheet
 from fer_gym.data.noise import half_face, none_face
 from fer_gym.data.synthetic import CLASSES, draw_picture
+from fer_gym.tasks import TASKS
 
 SIDE, GAP, MARGIN, LINE = 120, 12, 16, 18
 INK, FRAME = "#222222", "#d55e00"
@@ -82,6 +85,18 @@ def run() -> Image.Image:
     return Image.fromarray(env.render()).quantize(64)
 
 
+def task(name: str) -> Image.Image:
+    """What is hard about a calibrated task: its training images, or a run in which nothing is regularised."""
+    env = gym.make(f"fer_gym:{name}", render_mode="rgb_array", precision="fp32", device="cpu")
+    if TASKS[name].env_id == "ImageSelect-v0":
+        splits = env.unwrapped.splits
+        return contact_sheet(splits.train, splits.classes, per_class=8).quantize(64)
+    env.reset(seed=0)
+    for _ in range(env.get_wrapper_attr("chunks")):
+        env.step(env.action_space.low)
+    return Image.fromarray(env.render()).quantize(64)
+
+
 def enlarged(image: NDArray[np.uint8], side: int = SIDE) -> Image.Image:
     """A grey image, uint8 (1, H, W), as a picture of `side` pixels."""
     return Image.fromarray(image[0]).resize((side, side), Image.Resampling.NEAREST)
@@ -92,3 +107,7 @@ if __name__ == "__main__":
     folder.mkdir(exist_ok=True)
     for draw in (face_cuts, expressions, run):
         draw().save(folder / f"{draw.__name__}.png", optimize=True)
+    (folder / "tasks").mkdir(exist_ok=True)
+    for name, calibrated in TASKS.items():
+        if calibrated.env.get("dataset", DRAWN[0]) in DRAWN:  # the pictures of others are not ours to show
+            task(name).save(folder / "tasks" / f"{name}.png", optimize=True)

@@ -163,7 +163,7 @@ def _selection(
     return CalibratedTask(id, summary, hard, "ImageSelect-v0", env, 13, scoring, low, oracle, (other,))
 
 
-# Ten chunks of 60 steps, and an observation of a few numbers that tell how the run goes: tens of episodes are enough to
+# Ten chunks, and an observation of a few numbers that tell how the run goes: tens of episodes are enough to
 # learn from. The rewards of an episode sum to the last validation F1.
 _TUNE = {
     "batch_size": 16,
@@ -241,7 +241,7 @@ _ALL: tuple[CalibratedTask, ...] = (
         "three of four images show no face; labels are not seen",
         "Most of the data set is useless. An agent that keeps what the network fits best, or half of "
         "everything, keeps mostly junk.",
-        {"limit": 1500, "noise": ("faces", (0.25, 0.0, 0.75)), **_SELECT, "retain_cost": 0.05},
+        {"limit": 800, "noise": ("faces", (0.25, 0.0, 0.75)), **_SELECT, "pretrain_epochs": 11},
         clean=0.25,
         retrain_steps=1000,
     ),
@@ -282,9 +282,9 @@ _ALL: tuple[CalibratedTask, ...] = (
         "three hundred images: the network knows them by heart",
         "Dropout, mixup and weight decay together, each of them harmful at the upper end of its range, "
         "where the network stops learning.",
-        {"limit": 300, "regularizers": _WIDE},
-        children=3,
-        constant=(0.3, 0.0, 1.0),
+        {"limit": 300, "batch_size": 64, "chunk_size": 40, "regularizers": _WIDE},
+        children=2,
+        constant=(0.65, 0.0, 0.5),
     ),
     _tuning(
         "WrongLabels",
@@ -298,7 +298,7 @@ _ALL: tuple[CalibratedTask, ...] = (
             "chunk_size": 80,
             "regularizers": _WIDE,
         },
-        children=3,
+        children=2,
         constant=(0.65, 0.0, 0.5),
         episodes=30,
     ),

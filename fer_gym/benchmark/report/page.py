@@ -15,7 +15,7 @@ import jinja2
 from fer_gym import data
 from fer_gym.benchmark import records
 from fer_gym.benchmark.records import Record, Results, TaskResults, value
-from fer_gym.benchmark.report import confusion, faces, figures, paper, summary, tables
+from fer_gym.benchmark.report import confusion, faces, figures, paper, ranking, summary, tables
 from fer_gym.benchmark.report.drawing import Picture
 from fer_gym.benchmark.report.faces import Faces
 from fer_gym.benchmark.report.tables import Table
@@ -98,7 +98,15 @@ def make(folder: Path, root: str | None = None) -> Report:
     unshown: list[str] = []
     shown = tuple(summary.table(task) for task in found.tasks if any(task))
     chapters: dict[str, tuple[Section, ...]] = {}
-    chapters[SUMMARY] = (Section("Scores and costs", shown, _there(summary.picture(found))),)
+    ranked = ranking.by_environment(found)
+    chapters[SUMMARY] = (
+        *(
+            Section(f"{name}: ranking", (ranking.table(tasks),), _there(ranking.profile(tasks)))
+            for name, tasks in ranked.items()
+            if len(tasks) > 1
+        ),
+        Section("Scores and costs", shown, _there(summary.picture(found))),
+    )
     if (published := paper.table(found)) is not None:
         chapters[PAPER] = (Section("Published and measured", (published,)),)
     chapters |= {task.name: _sections(task, root, unshown) for task in found.tasks if any(task)}

@@ -162,6 +162,49 @@ def normalised(scores: ArrayLike, trivial: ArrayLike, reference: ArrayLike) -> I
     return _percentiles(float(place(ours, low, high)), resampled, (len(ours), len(low)))
 
 
+@dataclass(frozen=True)
+class Placed:
+    """An agent's scores in one calibrated task, and the references that place them.
+
+    Attributes:
+        scores: one per seed.
+        trivial: the lower reference's, one per calibration seed.
+        reference: the upper one's, under the same seeds.
+    """
+
+    scores: ArrayLike
+    trivial: ArrayLike
+    reference: ArrayLike
+
+    @property
+    def normalised(self) -> NDArray[np.float64]:
+        """Each seed's score placed between the references' means."""
+        low, high = _sample(self.trivial).mean(), _sample(self.reference).mean()
+        placed: NDArray[np.float64] = (_sample(self.scores) - low) / (high - low)
+        return placed
+
+
+def interquartile_mean_over_tasks(tasks: Sequence[Placed]) -> Interval:
+    """The interquartile mean of an agent's normalised scores of all tasks and seeds, with a bootstrap interval.
+
+    The scores of each task are resampled among themselves, and so are its references, in pairs. Normalised scores have
+    one level, so they can be pooled; of raw ones whole tasks would be cut.
+
+    Args:
+        tasks: at least one, with at least one seed each.
+    """
+    counts = tuple(len(each) for task in tasks for each in (_sample(task.scores), _sample(task.trivial)))
+    draws = iter(_draws(counts))
+    resampled = []
+    for task in tasks:
+        ours, low, high = _sample(task.scores), _sample(task.trivial), _sample(task.reference)
+        drawn, references = next(draws), next(draws)
+        base = low[references].mean(axis=1, keepdims=True)
+        resampled.append((ours[drawn] - base) / (high[references].mean(axis=1, keepdims=True) - base))
+    estimate = float(_trimmed_mean(np.concatenate([task.normalised for task in tasks])))
+    return _percentiles(estimate, _trimmed_mean(np.concatenate(resampled, axis=1)), counts)
+
+
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> float | None:
     """Spearman's rank correlation; None under three points, or where one of the two never changes."""
     first, second = _sample(x), _sample(y)

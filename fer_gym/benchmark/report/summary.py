@@ -16,10 +16,10 @@ from fer_gym.tasks import TASKS
 _NAME = f"test {TEST_SCORES[MAIN_SCORE]}"
 
 
-def scores(task: TaskResults, arm: str) -> list[float]:
+def scores(task: TaskResults, arm: str) -> dict[int, float]:
     """An arm's main score by seed: of its mean action where that was measured, else of actions drawn."""
     by_mean = task.scores(arm, "test_by_mean", MAIN_SCORE)
-    return list({**task.scores(arm, "test", MAIN_SCORE), **by_mean}.values())
+    return {**task.scores(arm, "test", MAIN_SCORE), **by_mean}
 
 
 def table(task: TaskResults) -> Table:
@@ -27,7 +27,7 @@ def table(task: TaskResults) -> Table:
     known = TASKS.get(task.name)
     rows: list[tuple[Cell, ...]] = []
     for arm, by_seed in task.arms.items():
-        found = scores(task, arm)
+        found = list(scores(task, arm).values())
         place: tuple[Cell, ...] = ()
         if known is not None:
             place = (normalised(found, known.trivial.scores, known.reference.scores) if found else NOTHING,)
@@ -48,7 +48,7 @@ def picture(results: Results) -> Picture | None:
     """Every arm's score in every task, between the references; None if there is no score."""
     panels = []
     for task in results.tasks:
-        arms = {arm: found for arm in task.arms if (found := scores(task, arm))}
+        arms = {arm: list(found.values()) for arm in task.arms if (found := scores(task, arm))}
         if not arms:
             continue
         known = TASKS.get(task.name)
