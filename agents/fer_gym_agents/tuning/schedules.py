@@ -162,7 +162,7 @@ class Replay(Schedule):
         super().__init__(env, {"schedule": actions.tolist(), "chunks": chunks}, actions)
 
 
-class RandomPerChunk(Memoryless, KeywordAgent):
+class RandomPerChunk(KeywordAgent):
     """An action drawn anew in each step, uniformly from the box.
 
     Args:
@@ -178,10 +178,18 @@ class RandomPerChunk(Memoryless, KeywordAgent):
         self._box = bounded_box(env, type(self).__name__)
         self._rng = np.random.default_rng(seed)
 
-    def _act(self, observation: NDArray[np.float32], batch: tuple[int, ...]) -> NDArray[Any]:
-        """One draw for each observation: (h,) or (B, h)."""
-        shape = (*batch, *self._box.shape)
-        return self._rng.uniform(self._box.low, self._box.high, shape).astype(self._box.dtype)
+    def predict(
+        self,
+        observation: NDArray[np.float32],
+        state: None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[Any], None]:
+        """One draw for each observation, (h,) or (B, h); its mean, the middle of the box, if `deterministic`."""
+        box, shape = self._box, (*batch_shape(self.env, observation), *self._box.shape)
+        if deterministic:
+            return np.broadcast_to((box.low + box.high) / 2, shape).copy(), None
+        return self._rng.uniform(box.low, box.high, shape).astype(box.dtype), None
 
 
 class KnowsInstance(Memoryless, KeywordAgent):
