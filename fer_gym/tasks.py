@@ -171,8 +171,8 @@ def _selection(
 # Ten chunks, and an observation of a few numbers that tell how the run goes: tens of episodes are enough to
 # learn from. The rewards of an episode sum to the last validation F1.
 _TUNE = {
-    "batch_size": 16,
-    "chunk_size": 60,
+    "batch_size": 64,
+    "chunk_size": 40,
     "chunks": 10,
     "val_batches": "all",
     "warmup": None,
@@ -287,7 +287,7 @@ _ALL: tuple[CalibratedTask, ...] = (
         "three hundred images: the network knows them by heart",
         "Dropout, mixup and weight decay together, each of them harmful at the upper end of its range, "
         "where the network stops learning.",
-        {"limit": 300, "batch_size": 64, "chunk_size": 40, "regularizers": _WIDE},
+        {"limit": 300, "regularizers": _WIDE},
         children=2,
         constant=(0.65, 0.0, 0.5),
     ),
@@ -299,7 +299,6 @@ _ALL: tuple[CalibratedTask, ...] = (
         {
             "limit": 1000,
             "noise": ("symmetric", 0.4),
-            "batch_size": 64,
             "chunk_size": 80,
             "regularizers": _WIDE,
         },
@@ -314,17 +313,17 @@ _ALL: tuple[CalibratedTask, ...] = (
         "of wrong labels and the learning rate are drawn anew each episode; only the course of the run "
         "tells them.",
         {
-            "regularizers": {"dropout": (0.0, 0.8)},
+            "regularizers": {"dropout": (0.0, 0.9)},
             "instances": (
-                {"limit": 3500, "noise": None, "learning_rate": 2e-4},
-                {"limit": 3500, "noise": ("symmetric", 0.2), "learning_rate": 3e-4},
+                {"limit": 3500, "noise": None, "learning_rate": 1e-4},
+                {"limit": 3500, "noise": ("symmetric", 0.2), "learning_rate": 1.5e-4},
                 {"limit": 300, "noise": None, "learning_rate": 1e-3},
-                {"limit": 200, "noise": None, "learning_rate": 2e-3},
+                {"limit": 300, "noise": ("symmetric", 0.2), "learning_rate": 1e-3},
             ),
         },
         children=4,
         constant=(0.15,),
-        by_instance=(0.0, 0.0, 0.4, 0.45),
+        by_instance=(0.0, 0.0, 0.7, 0.7),
     ),
 )
 

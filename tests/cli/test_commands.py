@@ -42,7 +42,7 @@ def tiny_suite(monkeypatch) -> None:
     """The quick suite, cut to a size that a test can afford."""
     quick = suites.SUITES["quick"]
     task = quick.tasks[0]
-    task = dataclasses.replace(task, env={**task.env, "limit": 40, "pretrain_epochs": 1}, episodes=1, retrain_epochs=1)
+    task = dataclasses.replace(task, env={**task.env, "limit": 40, "pretrain_epochs": 1}, episodes=1, retrain_steps=1)
     monkeypatch.setitem(suites.SUITES, "quick", dataclasses.replace(quick, tasks=(task,), seeds=(0,)))
 
 
@@ -76,15 +76,15 @@ def test_brackets_in_errors_and_names_are_no_markup(tmp_path: Path, monkeypatch,
     printed = capsys.readouterr()
     for seed in (0, 1):
         assert f"faces, unreadable, seed {seed} failed: ValueError: cannot open [/data/faces]" in printed.err
-    assert "Differences to keep [red]all" in printed.out
+    assert "Summary of faces" in printed.out
     assert "│ keep [red]all " in printed.out
 
 
 def test_a_suite_finds_its_data_where_the_environment_says(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("FER_GYM_DATA", str(tmp_path))
-    assert benchmark._default_root(suites.SUITES["standard"]) is None
+    assert benchmark._default_root(suites.SUITES["rlps-table5"]) is None
     (tmp_path / "fer2013.zip").touch()
-    assert benchmark._default_root(suites.SUITES["standard"]) == tmp_path / "fer2013.zip"
+    assert benchmark._default_root(suites.SUITES["rlps-table5"]) == tmp_path / "fer2013.zip"
     assert benchmark._default_root(suites.SUITES["quick"]) is None
 
 

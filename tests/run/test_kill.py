@@ -11,7 +11,7 @@ import torch
 
 from fer_gym.benchmark import records
 from fer_gym.benchmark.run import runner
-from fer_gym.benchmark.spec.suites import SUITES
+from fer_gym.benchmark.spec.arms import KEEP_ALL, RANDOM, REINFORCE
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite
 
 KILLS = 10  # as many as there are trials
@@ -20,7 +20,7 @@ SUITE = Suite(
     (
         SelectionTask(
             "walk",
-            SUITES["quick"].tasks[0].arms,
+            (KEEP_ALL, REINFORCE, RANDOM),
             {"limit": 60, "noise": "faces", "pretrain_epochs": 1, "batch_size": 32},
             episodes=1,
             retrain_epochs=1,
