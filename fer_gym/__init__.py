@@ -4,6 +4,7 @@ Importing this package registers `ImageSelect-v0`, `RegTune-v0` and the calibrat
 `gym.make("fer_gym:ImageSelect-v0")` imports it by itself.
 """
 
+import importlib
 from typing import Any
 
 from gymnasium.envs.registration import register
@@ -37,6 +38,4 @@ def __getattr__(name: str) -> Any:
     """`score`, imported when it is asked for: it needs the benchmark's extra."""
     if name != "score":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from fer_gym.benchmark.scoring import score
-
-    return score
+    return importlib.import_module("fer_gym.benchmark.scoring").score

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, SupportsFloat
 
 import gymnasium as gym
 
 from fer_gym import imports
-from fer_gym.episodes import Budget
 from fer_gym.errors import UsageError
 
 GROUP = "fer_gym.agents"
@@ -31,6 +30,40 @@ class Agent(Protocol):
 
     def save(self, path: Any) -> Any:
         """Write the agent to a file."""
+
+
+class Budget(gym.Wrapper[Any, Any, Any, Any]):
+    """Refuses steps beyond a budget, those of frozen episodes left out.
+
+    Args:
+        env: the environment.
+        budget: steps.
+
+    Attributes:
+        budget: as given.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], budget: int) -> None:
+        super().__init__(env)
+        self.budget = budget
+        self._taken = 0
+        self._frozen = False
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Reset, and remember whether the episode is frozen."""
+        self._frozen = bool(options and options.get("freeze"))
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Step.
+
+        Raises:
+            UsageError: if the budget is spent.
+        """
+        self._taken += not self._frozen
+        if self._taken > self.budget:
+            raise UsageError(f"budget: it is {self.budget:,} steps, and they are spent; learn from no more")
+        return self.env.step(action)
 
 
 def save(agent: Agent, path: Path) -> dict[str, str] | None:

@@ -9,7 +9,6 @@ import gymnasium as gym
 import numpy as np
 
 from fer_gym.envs.image_select.vector import ImageSelectVectorEnv
-from fer_gym.errors import UsageError
 
 
 class EpisodeLog(gym.Wrapper[Any, Any, Any, Any]):
@@ -53,40 +52,6 @@ class EpisodeLog(gym.Wrapper[Any, Any, Any, Any]):
             self.rows.append(row)
             self._note(row)
         return observation, reward, terminated, truncated, info
-
-
-class Budget(gym.Wrapper[Any, Any, Any, Any]):
-    """Refuses steps beyond a budget, those of frozen episodes left out.
-
-    Args:
-        env: the environment.
-        budget: steps.
-
-    Attributes:
-        budget: as given.
-    """
-
-    def __init__(self, env: gym.Env[Any, Any], budget: int) -> None:
-        super().__init__(env)
-        self.budget = budget
-        self._taken = 0
-        self._frozen = False
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Reset, and remember whether the episode is frozen."""
-        self._frozen = bool(options and options.get("freeze"))
-        return self.env.reset(seed=seed, options=options)
-
-    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Step.
-
-        Raises:
-            UsageError: if the budget is spent.
-        """
-        self._taken += not self._frozen
-        if self._taken > self.budget:
-            raise UsageError(f"budget: it is {self.budget:,} steps, and they are spent; learn from no more")
-        return self.env.step(action)
 
 
 class VectorEpisodeLog(gym.vector.VectorWrapper):

@@ -97,6 +97,16 @@ class CalibratedTask:
     others: tuple[Reference, ...] = ()
 
     @property
+    def gradient_steps(self) -> tuple[int, int]:
+        """What a learner costs that uses the whole budget, keeping every image, and what its scoring costs."""
+        env = self.env
+        if self.env_id == "ImageSelect-v0":
+            epoch = math.ceil(env["limit"] / env["batch_size"])
+            return (env["pretrain_epochs"] + self.episodes) * epoch, self.scoring["retrain_steps"]
+        run = env["chunks"] * env["chunk_size"]
+        return self.episodes * run, self.scoring["children"] * run
+
+    @property
     def headroom(self) -> float:
         """What the reference scores above the trivial arm."""
         return self.reference.mean - self.trivial.mean
@@ -135,7 +145,7 @@ _SCORES: dict[str, dict[str, tuple[float, ...]]] = {
 
 # The reading of RLPS that can tell wrong labels: the reward of an image is p(y|x) less its marginal, less the cost of
 # retaining the image, and every image is credited, retained or not.
-_SELECT = {"batch_size": 64, "baseline": "marginal", "retain_cost": 0.11, "credit": "signed"}
+_SELECT = {"batch_size": 64, "pretrain_epochs": 5, "baseline": "marginal", "retain_cost": 0.11, "credit": "signed"}
 _FLIPS = {**_SELECT, "pretrain_epochs": 8, "observe_label": True}
 
 
@@ -257,6 +267,7 @@ _ALL: tuple[CalibratedTask, ...] = (
         "removes what the network doubts removes the rare classes, and their F1 with them.",
         {
             "dataset": "synthetic-rare",
+            "limit": 3500,
             "noise": ("per_class", (0.45, 0.1, 0.1, 0.45, 0.45, 0.1, 0.45)),
             **_FLIPS,
         },

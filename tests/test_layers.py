@@ -104,7 +104,8 @@ def test_no_module_is_in_a_circle() -> None:
 
 @pytest.mark.parametrize(
     ("package", "left_out", "most"),
-    [("fer_gym.benchmark", (), 14), ("fer_gym_agents", ("base",), 8)],
+    # What stands on all wings, or below all of them, is left out.
+    [("fer_gym.benchmark", ("scoring",), 16), ("fer_gym_agents", ("base",), 8)],
 )
 def test_the_wings_import_little_from_each_other(package: str, left_out: tuple[str, ...], most: int) -> None:
     between = _between(package, left_out)

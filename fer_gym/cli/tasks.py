@@ -28,13 +28,17 @@ _Workers = Annotated[int, typer.Option(help="Trials side by side, each with its 
 
 @app.command("ls")
 def list_tasks() -> None:
-    """List the tasks: the test macro F1 of doing nothing or chance and of the reference, and a learner's budget."""
-    print(f"{'':30}{'trivial':>8}{'reference':>11}{'headroom':>23}{'episodes':>10}")
+    """List the tasks: the references' test macro F1, the headroom, and a learner's budget and gradient steps."""
+    print(f"{'':28}{'trivial':>8}{'reference':>10}{'headroom':>22}{'episodes':>9}{'to learn':>9}{'to score':>9}")
     for task in TASKS.values():
         low, high = task.headroom_interval
         headroom = f"{task.headroom:.3f} [{low:.3f}, {high:.3f}]"
-        print(f"{task.id:30}{task.trivial.mean:8.3f}{task.reference.mean:11.3f}{headroom:>23}{task.episodes:10}")
-        print(f"  {task.summary}")
+        learning, scoring = task.gradient_steps
+        print(
+            f"{task.id:28}{task.trivial.mean:8.3f}{task.reference.mean:10.3f}{headroom:>22}{task.episodes:9}"
+            f"{learning:9,}{scoring:9,}\n  {task.summary}"
+        )
+    print("Test macro F1; the headroom with its 95 % interval; gradient steps at most.")
 
 
 @app.command()
