@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fer_gym import data
 from fer_gym.cli.benchmark import launcher_of, seeds_of
-from fer_gym.errors import UsageError
+from fer_gym.cli.train import settings_of
 from fer_gym.tasks import CANDIDATES, TASKS, CalibratedTask
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def score(
     agent: Annotated[str, typer.Option(help="An agent's name, or module:Name.")],
     seeds: Annotated[str, typer.Option(help="Such as 0,1,2.")] = "0,1,2,3,4",
     out: Annotated[Path, typer.Option(help="Where the records and score.json go.")] = Path("results/score"),
-    settings: Annotated[str, typer.Option(help="Further keywords of the agent, as JSON.")] = "{}",
+    settings: Annotated[list[str], typer.Option("--set", "-s", help="KEY=VALUE: a keyword of the agent.")] = [],  # noqa: B006
     root: _Root = None,
     resume: _Resume = False,
     workers: _Workers = 1,
@@ -84,7 +84,7 @@ def score(
     from fer_gym.benchmark.spec.tasks import Arm, Suite
 
     found = calibrated.named(task)
-    arm = Arm(agent, agent, _keywords(settings))
+    arm = Arm(agent, agent, settings_of(settings))
     numbers = seeds_of(seeds)
     suite = Suite("score", (calibrated.task_of(found, (arm,)),), numbers)
     records = _run(suite, out, found, root, resume, workers)
@@ -92,16 +92,6 @@ def score(
         made = scoring.of_outcomes(found, agent, numbers, sorted(records, key=lambda each: numbers.index(each["seed"])))
         print(made)
         print(json.dumps(made.as_json()))
-
-
-def _keywords(text: str) -> dict[str, Any]:
-    try:
-        given = json.loads(text)
-    except ValueError as error:
-        raise UsageError(f"settings: {text!r} is no JSON ({error})") from error
-    if not isinstance(given, dict):
-        raise UsageError(f'settings: {text!r} is not allowed; use a JSON object such as {{"ent_coef": 0.06}}')
-    return given
 
 
 def _run(suite: Suite, out: Path, task: CalibratedTask, root: Path | None, resume: bool, workers: int) -> list[Record]:

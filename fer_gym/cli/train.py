@@ -31,7 +31,9 @@ def train(
     from fer_gym.train import run as training  # with PyTorch, which the other commands do not need
 
     chosen = agent or ("ppo" if "RegTune" in env_id else "reinforce")
-    arguments = training.Arguments(env_id, _settings(env), chosen, _settings(agent_settings), episodes, seed, num_envs)
+    arguments = training.Arguments(
+        env_id, settings_of(env), chosen, settings_of(agent_settings), episodes, seed, num_envs
+    )
     try:
         training.run(arguments, out, resume=resume)
     except training.Stopped as stopped:
@@ -39,7 +41,7 @@ def train(
         raise typer.Exit(130) from None
 
 
-def _settings(pairs: list[str]) -> dict[str, Any]:
+def settings_of(pairs: list[str]) -> dict[str, Any]:
     """KEY=VALUE pairs; a value that is no Python literal is a text."""
     settings = {}
     for pair in pairs:
