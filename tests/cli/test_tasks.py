@@ -64,7 +64,18 @@ def test_calibrate_makes_the_references_again_and_resumes(tiny: CalibratedTask, 
 
 
 def test_score_prints_a_line_and_a_json(tiny: CalibratedTask, tmp_path: Path):
-    arguments = ["score", tiny.id, "--agent", "oracle", "--seeds", "3,1", "--out", str(tmp_path), "-s", "keep_ratio=0.5"]
+    arguments = [
+        "score",
+        tiny.id,
+        "--agent",
+        "oracle",
+        "--seeds",
+        "3,1",
+        "--out",
+        str(tmp_path),
+        "-s",
+        "keep_ratio=0.5",
+    ]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     line, made = result.stdout.splitlines()

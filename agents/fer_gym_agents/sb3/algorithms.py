@@ -8,12 +8,13 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3 import A2C, DQN, SAC, TD3
 from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.vec_env import VecEnv
 
 from fer_gym.errors import UsageError
 from fer_gym_agents.base import bounded_box, check_retains, episode_length
 from fer_gym_agents.sb3.credit_algorithms import CreditA2C, walk_settings
-from fer_gym_agents.sb3.policies import BoxPolicy, Symlog
+from fer_gym_agents.sb3.policies import Blind, BoxPolicy, Symlog
 
 # The size of an off-policy algorithm's replay buffer: more steps than it takes here; Stable-Baselines3's is a million.
 _MEMORY = 100_000
@@ -62,15 +63,16 @@ def dqn(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: An
     return DQN(env=env, seed=seed, **{**defaults, **settings})
 
 
-def sac(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> SAC:
+def sac(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = False, **settings: Any) -> SAC:
     """SAC on RegTune-v0.
 
     Args:
         env: RegTune-v0.
         seed: of the agent and of its environment's first reset.
+        blind: give its networks zeros in place of the observations, to measure whether it uses them.
         settings: any keyword of `stable_baselines3.SAC`, in place of the defaults here.
     """
-    return SAC(env=env, seed=seed, **_off_policy(env, "SAC", settings))
+    return SAC(env=env, seed=seed, **_off_policy(env, "SAC", settings, Blind if blind else Symlog))
 
 
 def td3(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> TD3:
@@ -84,22 +86,32 @@ def td3(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: An
     # In Stable-Baselines3's units, where the box is [-1, 1].
     size = bounded_box(env, "TD3").shape
     noise = NormalActionNoise(np.zeros(size), np.full(size, 0.2))
-    return TD3(env=env, seed=seed, **{"action_noise": noise, **_off_policy(env, "TD3", settings)})
+    return TD3(env=env, seed=seed, **{"action_noise": noise, **_off_policy(env, "TD3", settings, Symlog)})
 
 
-def _off_policy(env: gym.Env[Any, Any] | VecEnv, agent: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Keywords of SAC and TD3: a gradient step a chunk, after four episodes at random."""
+def _off_policy(
+    env: gym.Env[Any, Any] | VecEnv, agent: str, settings: dict[str, Any], extractor: type[FlattenExtractor]
+) -> dict[str, Any]:
+    """Keywords of SAC and TD3: four episodes at random, then ten gradient steps a chunk.
+
+    A chunk costs a hundred times what a gradient step does, and there are only hundreds of chunks to learn from.
+    """
     bounded_box(env, agent)
     return {
         "policy": "MlpPolicy",
         "buffer_size": _MEMORY,
         "learning_rate": 1e-3,
         "batch_size": 64,
+        "gradient_steps": 10,
         "gamma": 0.995,
         "learning_starts": 4 * _needed_length(env, agent, "chunks"),
         "device": "cpu",
-        "policy_kwargs": {"features_extractor_class": Symlog},
         **settings,
+        "policy_kwargs": {
+            "features_extractor_class": extractor,
+            "net_arch": [64, 64],
+            **(settings.get("policy_kwargs") or {}),
+        },
     }
 
 

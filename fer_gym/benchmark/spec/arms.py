@@ -142,5 +142,6 @@ RL_SCHEDULERS = (
     Arm("A2C", "a2c"),
     Arm("RecurrentPPO", "recurrent_ppo"),
     Arm("SAC", "sac"),
+    Arm("SAC, blind", "sac", {"blind": True}),
     Arm("TD3", "td3"),
 )
