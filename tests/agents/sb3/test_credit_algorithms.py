@@ -162,14 +162,15 @@ def test_after_a_stop_within_a_walk_whole_walks_are_learnt_from(name: str, step:
 
 
 TUNERS = {"best_random_schedule", "best_static", "bayes_static", "cosine", "curriculum", "greedy", "linear", "pbt"}
-TUNERS |= {"random_per_chunk", "replay", "sac", "static", "td3"}
+TUNERS |= {"knows_instance", "random_per_chunk", "replay", "sac", "static", "td3"}
 
 
 @pytest.mark.parametrize("name", sorted({*agents.names()} - {"ppo", "a2c", "recurrent_ppo"}))
 def test_an_environment_that_does_not_fit_is_one_line(name: str) -> None:
     walk, box = tiny_walks.walk(), gym.make("fer_gym:RegTune-v0", **TUNING)
     fits, does_not = (box, walk) if name in TUNERS else (walk, box)
-    settings: dict[str, Any] = {"schedule": [[0.1]] * 9} if name == "replay" else {}
+    needed: dict[str, dict[str, Any]] = {"replay": {"schedule": [[0.1]] * 9}, "knows_instance": {"strengths": [0.1]}}
+    settings = needed.get(name, {})
     agents.make(name, fits, 0, settings)
     with pytest.raises(UsageError, match=r"^env: .+(needs|is no|is for) .+$"):
         agents.make(name, does_not, 0, settings)

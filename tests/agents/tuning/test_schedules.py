@@ -13,7 +13,8 @@ from toy_box import ToyBox
 from toy_walk import ToyWalk
 
 from fer_gym import agents
-from fer_gym_agents import Cosine, Linear, RandomPerChunk, Replay, Static
+from fer_gym.errors import UsageError
+from fer_gym_agents import Cosine, KnowsInstance, Linear, RandomPerChunk, Replay, Static
 
 LOW, HIGH = [0.0, 0.1], [0.8, 0.3]
 RECORDED = [[0.1, 0.1], [0.2, 0.3], [0.3, 0.1], [0.8, 0.2], [0.0, 0.3]]
@@ -181,6 +182,27 @@ class Unbounded(ToyBox):
 
 
 @pytest.mark.parametrize("env", [ToyWalk(), Unbounded()])
+def test_the_mean_of_a_random_action_is_the_middle_of_the_box() -> None:
+    env = ToyBox()
+    agent = RandomPerChunk(env, seed=3)
+    observations = np.zeros((2, *env.observation_space.shape), np.float32)
+    actions, _ = agent.predict(observations, deterministic=True)
+    assert actions == pytest.approx(np.array([[0.4, 0.2], [0.4, 0.2]]))
+
+
+def test_who_knows_the_instance_acts_by_it() -> None:
+    instances = ({"limit": 14}, {"limit": 21})
+    env = gym.make("fer_gym:RegTune-v0", instances=instances, chunks=1, chunk_size=1, batch_size=4, val_batches=1)
+    agent = KnowsInstance(env, strengths=[0.1, 0.4])
+    for instance, strength in ((0, 0.1), (1, 0.4)):
+        observation, _ = env.reset(seed=0, options={"instance": instance})
+        assert agent.predict(observation)[0] == pytest.approx([strength])
+    with pytest.raises(UsageError, match=r"^strengths: 1 for 2 instances; give one for each"):
+        KnowsInstance(env, strengths=[0.1])
+    with pytest.raises(UsageError, match=r"^env: ToyBox is no RegTune-v0"):
+        KnowsInstance(ToyBox(), strengths=[0.1])
+
+
 @pytest.mark.parametrize("agent", [Static, Linear, RandomPerChunk])
 def test_actions_that_are_no_box(agent: Any, env: gym.Env[Any, Any]) -> None:
     with pytest.raises(ValueError, match=r"^env: its actions are"):
