@@ -42,7 +42,7 @@ def test_what_the_task_fixes_cannot_be_given(make) -> None:
 
 
 def test_every_task_is_admitted_by_the_rule() -> None:
-    assert len(TASKS) >= 8
+    assert TASKS
     for task in TASKS.values():
         assert task.headroom >= 0.03, task.id
         assert task.headroom_interval[0] > 0, task.id
