@@ -96,7 +96,7 @@ def task_sections():
         low, high = task.headroom_interval
         lines = [f"## {task.id}", "", f"{task.summary[0].upper()}{task.summary[1:]}. {task.hard}", ""]
         if (DOCS / "images" / "tasks" / f"{task.id}.png").exists():
-            lines += [f"![{task.summary}](../images/tasks/{task.id}.png)", ""]
+            lines += [f"![{task.summary}](images/tasks/{task.id}.png)", ""]
         lines += ["| reference | agent | test macro F1 |", "|---|---|---|"]
         for arm in (task.trivial, *task.others, task.reference):
             role = {task.trivial.name: " (trivial: 0)", task.reference.name: " (reference: 1)"}.get(arm.name, "")
