@@ -51,11 +51,14 @@ def test_benchmark_leaves_a_report(tiny_suite, tmp_path: Path):
     result = runner.invoke(app, ["benchmark", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     text = (tmp_path / "report.md").read_text()
-    for cell in ("keep all", "REINFORCE", "random", "AUROC: none face", "image variance", "test macro F1"):
+    for cell in ("keep all", "REINFORCE", "normalised score", "test macro F1"):
         assert cell in text
         assert cell in result.stdout
+    for cell in ("AUROC: flipped", "image variance"):
+        assert cell in text
+        assert cell not in result.stdout  # the summary alone
     page = (tmp_path / "report.html").read_text()
-    for words in ("Learning curves", "REINFORCE, seed 0", "data:image/png", "3 of 3"):
+    for words in ("Learning curves", "REINFORCE, seed 0", "data:image/png", "2 of 2"):
         assert words in page
     # Again: refused without --resume, nothing to run with it.
     assert runner.invoke(app, ["benchmark", "--out", str(tmp_path)]).exit_code == 2

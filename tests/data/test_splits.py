@@ -115,7 +115,10 @@ def test_global_generators_neither_matter_nor_move() -> None:
 @pytest.mark.parametrize(
     ("keywords", "said"),
     [
-        ({"name": "fer2014"}, "dataset: 'fer2014' is unknown; use 'synthetic', 'fer2013', 'folder' or a Splits"),
+        (
+            {"name": "fer2014"},
+            "dataset: 'fer2014' is unknown; use 'synthetic', 'synthetic-rare', 'fer2013', 'folder' or a Splits",
+        ),
         ({"name": None}, "dataset: None is unknown"),
         ({"limit": 0}, "limit: 0 is not allowed; use a whole number of at least 1"),
         ({"limit": -3}, "limit: -3 is not allowed; use a whole number of at least 1"),
@@ -154,7 +157,7 @@ def test_numpy_integers_are_whole_numbers() -> None:
 
 
 def test_names() -> None:
-    assert list(DATASETS) == ["synthetic", "fer2013", "folder"]
+    assert list(DATASETS) == ["synthetic", "synthetic-rare", "fer2013", "folder"]
 
 
 def test_synthetic_by_name() -> None:
