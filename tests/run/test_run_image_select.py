@@ -221,8 +221,9 @@ def test_every_baseline_runs_and_never_sees_the_test_split(arm, monkeypatch):
     result = image_select.run(Trial(task, arm, 5), settings, None, lambda row: None)
     del result["arrays"]
     result = json.loads(json.dumps(result))
-    # Once, in the end, by the runner.
-    assert [place for place, split in enumerate(read) if split == "test"] == [len(read) - 1]
+    # In the end, by the runner: once, and of an agent that draws once more for its more probable actions.
+    first = read.index("test")
+    assert read[first:] in (["test"], ["test", "test"])
     assert 0.0 <= result["scores"]["keep_ratio"] <= 1.0
     assert 0.0 <= result["scores"]["auroc_any_noise"]["agent"] <= 1.0
     if arm.keep_ratio_of and arm.agent != "random":
