@@ -6,8 +6,9 @@ best that is known. An agent's normalised score is its place between the two,
 
     (mean test macro F1 - mean of trivial) / (mean of reference - mean of trivial),
 
-so 0 is as good as nothing, and 1 as good as an oracle. A task is here only if `reference - trivial` is at least
-`LEAST_HEADROOM`, with a 95 % interval above 0. A change of anything that moves a score makes a new version of the id.
+so 0 is as good as doing nothing or chance, and 1 as good as the reference. A task is here only if
+`reference - trivial` is at least `LEAST_HEADROOM`, with a 95 % interval above 0. A change of anything that moves a
+score makes a new version of the id.
 """
 
 from __future__ import annotations
@@ -177,7 +178,6 @@ def _selection(
     env: Mapping[str, Any],
     *,
     clean: float,
-    trivial: str = "keep all",
     **scoring: Any,
 ) -> CalibratedTask:
     """A task of ImageSelect-v0, calibrated by keeping all, by chance and by the oracle, who keep as many.
@@ -188,15 +188,13 @@ def _selection(
         hard: why it is hard.
         env: the keywords.
         clean: the share that chance and the oracle keep.
-        trivial: "keep all" or "random".
         scoring: see `CalibratedTask`.
     """
     id = f"ImageSelect-{name}-v0"
     nothing = _reference(id, "keep all", "keep_all")
     chance = _reference(id, "random", "random", keep_ratio=clean)
-    low, other = (nothing, chance) if trivial == "keep all" else (chance, nothing)
     oracle = _reference(id, "oracle", "oracle", keep_ratio=clean)
-    return CalibratedTask(id, summary, hard, "ImageSelect-v0", env, 13, scoring, low, oracle, (other,))
+    return CalibratedTask(id, summary, hard, "ImageSelect-v0", env, 13, scoring, nothing, oracle, (chance,))
 
 
 # Ten chunks, and an observation of a few numbers that tell how the run goes: tens of episodes are enough to
@@ -210,7 +208,7 @@ _TUNE = {
     "reward": "val_f1_change",
     "observe": ("train_f1", "val_f1", "strengths", "progress"),
 }
-# So strong at their upper ends that chance is no better than nothing.
+# So wide that strengths drawn at random are no better than none; the middle of the box is.
 _WIDE = {"dropout": (0.0, 0.95), "weight_decay": (0.0, 1.0), "mixup": (0.0, 1.0)}
 
 
@@ -266,8 +264,7 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "PairFlips",
         "three of ten labels are the next class's",
-        "The wrong labels agree with each other: the network learns the confusion as if it were the "
-        "truth, and gives a wrong label almost the probability of a right one.",
+        "The wrong labels agree with each other, so the network learns the confusion as if it were the truth.",
         {"limit": 2000, "noise": ("pair", 0.3), **_FLIPS},
         clean=0.7,
         retrain_steps=1000,
@@ -275,8 +272,7 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "Junk",
         "three of four images show no face; labels are not seen",
-        "Most of the data set is useless. An agent that keeps what the network fits best, or half of "
-        "everything, keeps mostly junk.",
+        "Most of the data set is useless, and nothing but the course of the training tells which part.",
         {"limit": 800, "noise": ("faces", (0.25, 0.0, 0.75)), **_SELECT, "pretrain_epochs": 11},
         clean=0.25,
         retrain_steps=1000,
@@ -285,7 +281,7 @@ _ALL: tuple[CalibratedTask, ...] = (
         "RareClasses",
         "45 % of the frequent classes' labels are wrong, 10 % of the rare ones'",
         "Disgust and surprise are one image in forty, so most labels that name them are wrong. Who "
-        "removes what the network doubts removes the rare classes, and their F1 with them.",
+        "removes all of those gives up the classes' F1.",
         {
             "dataset": "synthetic-rare",
             "limit": 3500,
@@ -298,8 +294,7 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "SmallBudget",
         "a fifth may be kept, and three of four images are copies of a few",
-        "Copies are fitted first, so confidence, margin and the reward of RLPS all rank them highest: a "
-        "budget spent on them buys sixty faces.",
+        "Copies are fitted first, so confidence and the reward of RLPS rank them highest.",
         {"limit": 2000, "noise": ("duplicates", (0.75, 0.03)), **_SELECT},
         clean=0.2,
         retrain_steps=800,
@@ -308,8 +303,8 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "Fer2013Flips",
         "FER2013, two of five labels are another class's",
-        "Real faces, of which a network of this size recognises a third to a half: what is wrong and "
-        "what is merely difficult look alike.",
+        "Real faces, of which a network of this size does not recognise half: what is wrong and what is "
+        "difficult look alike.",
         {"dataset": "fer2013", "limit": 6000, "noise": ("symmetric", 0.4), **_FLIPS},
         clean=0.6,
         retrain_steps=2000,
@@ -317,8 +312,8 @@ _ALL: tuple[CalibratedTask, ...] = (
     _tuning(
         "Overfit",
         "three hundred images: the network knows them by heart",
-        "Dropout, mixup and weight decay together, each of them harmful at the upper end of its range, "
-        "where the network stops learning.",
+        "Dropout, mixup and weight decay together. Near the upper end of its range dropout stops the "
+        "network from learning.",
         {"limit": 300, "regularizers": _WIDE},
         children=2,
         constant=(0.65, 0.0, 0.5),
@@ -326,8 +321,7 @@ _ALL: tuple[CalibratedTask, ...] = (
     _tuning(
         "WrongLabels",
         "two of five labels wrong: the network learns those by heart as well",
-        "What helps in the end costs validation F1 at first: an agent that follows the early reward "
-        "takes the strengths off.",
+        "What helps in the end costs validation F1 at first.",
         {
             "limit": 1000,
             "noise": ("symmetric", 0.4),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_gym.benchmark.records import learning_steps
 from fer_gym.benchmark.report.statistics import Interval, MeanInterval, mean_interval, normalised
 from fer_gym.benchmark.run import image_select, reg_tune
 from fer_gym.benchmark.spec import calibrated
@@ -30,7 +31,7 @@ class Score:
             seeds as well.
         normalised_drawn: the same of `drawn`.
         env_steps: that the agent learnt from, the mean over seeds; frozen walks included.
-        gradient_steps: of the networks that it learnt from, likewise; without the pretraining, which all share.
+        gradient_steps: of the networks that it learnt from and of those of its own, likewise; without the pretraining.
     """
 
     task: str
@@ -120,5 +121,5 @@ def of_outcomes(task: CalibratedTask, agent: str, seeds: Sequence[int], outcomes
         normalised(by_mean, *place),
         normalised(drawn, *place),
         float(np.mean([row.get("env_steps", 0) for row in rows])),
-        float(np.mean([row.get("gradient_steps", 0) for row in rows])),
+        float(np.mean([learning_steps(each) for each in scores])),
     )

@@ -24,7 +24,7 @@ _Root = Annotated[Path | None, typer.Option(help="The file or folder that holds 
 def list_datasets() -> None:
     """List the data sets, and what --root each needs."""
     for name, description in DATASETS.items():
-        print(f"{name:10} {description}")
+        print(f"{name:15} {description}")
 
 
 @app.command()

@@ -178,26 +178,27 @@ def test_the_budget_is_stated():
     batch = 128
     result, rows = _run("reinforce", pretrain_episodes=0)
     kept = [round(60 * row["keep_ratio"]) for row in rows]
-    final = int(result["arrays"]["retained"].sum())
     scores = result["scores"]
+    # The final networks of the actions drawn and of the more probable ones.
+    finals = [int(result["arrays"]["retained"].sum()), round(60 * scores["keep_ratio_by_mean"])]
     assert scores["env_steps"] == {"learning": 2 * 2 * 60}  # after each of two episodes a frozen one
     assert scores["images_trained"] == {
         "pretraining": 0,
         "episodes": sum(kept),
         "own networks": 0,
-        "final network": 3 * final,
+        "final network": 3 * sum(finals),
     }
     assert scores["gradient_steps"] == {
         "pretraining": 0,
         "episodes": sum(-(-count // batch) for count in kept),
         "own networks": 0,
-        "final network": 3 * -(-final // batch),
+        "final network": 3 * sum(-(-final // batch) for final in finals),
     }
     assert scores["images_evaluated"] == {
         "pretraining": 72,
         "episodes": 72 * sum(count > 0 for count in kept),
         "own networks": 0,
-        "final network": 30,
+        "final network": 2 * 30,
     }
     own = _run("self_confidence", folds=2, epochs=3)[0]["scores"]
     assert own["images_trained"]["own networks"] == 2 * 3 * 30

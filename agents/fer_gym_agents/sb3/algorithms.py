@@ -94,7 +94,7 @@ def _off_policy(
 ) -> dict[str, Any]:
     """Keywords of SAC and TD3: four episodes at random, then ten gradient steps a chunk.
 
-    A chunk costs a hundred times what a gradient step does, and there are only hundreds of chunks to learn from.
+    A chunk, tens of gradient steps of an image network, costs far more, and there are only hundreds to learn from.
     """
     bounded_box(env, agent)
     return {

@@ -193,7 +193,7 @@ class RandomPerChunk(KeywordAgent):
 
 
 class KnowsInstance(Memoryless, KeywordAgent):
-    """A constant action for each instance of RegTune-v0, whose number it reads: an upper bound for what seeing pays.
+    """A constant action for each instance of RegTune-v0, whose number it reads: what seeing can pay.
 
     Args:
         env: RegTune-v0.

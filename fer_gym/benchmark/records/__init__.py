@@ -3,7 +3,14 @@
 `fer_gym.benchmark.records.schema` says what a record holds.
 """
 
-from fer_gym.benchmark.records.results import Results, TaskResults, read_folder, refuse_other_suites, value
+from fer_gym.benchmark.records.results import (
+    Results,
+    TaskResults,
+    learning_steps,
+    read_folder,
+    refuse_other_suites,
+    value,
+)
 from fer_gym.benchmark.records.saved_agents import load_agent, path_of_agent
 from fer_gym.benchmark.records.schema import NotARecordError, OtherFormatError, Record
 from fer_gym.benchmark.records.store import path_of, path_of_log, read, write
@@ -14,6 +21,7 @@ __all__ = [
     "Record",
     "Results",
     "TaskResults",
+    "learning_steps",
     "load_agent",
     "path_of",
     "path_of_agent",

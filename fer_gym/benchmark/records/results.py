@@ -20,6 +20,12 @@ def value(holder: Any, *keys: str) -> float | None:
     return holder if isinstance(holder, int | float) and math.isfinite(holder) else None
 
 
+def learning_steps(scores: dict[str, Any]) -> float:
+    """The gradient steps that an agent learnt from, of a record's scores: its episodes' and its own networks'."""
+    parts = (value(scores, "gradient_steps", part) for part in ("learning", "episodes", "own networks"))
+    return sum(part for part in parts if part is not None)
+
+
 @dataclass(frozen=True)
 class TaskResults:
     """One task's records.

@@ -210,7 +210,7 @@ def _of_data(
     """Faces of a record's data, or None; then the reason goes to `unshown`."""
     try:
         keywords = _data_keywords(record)
-        embedded = keywords["name"] == "synthetic"
+        embedded = keywords["name"] in data.DRAWN
         if not embedded and root is None:
             unshown.append(f"{name}: the faces need the data set, give --root")
             return None

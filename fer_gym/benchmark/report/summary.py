@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from fer_gym.benchmark.records import Record, Results, TaskResults, value
+from fer_gym.benchmark.records import Record, Results, TaskResults, learning_steps, value
 from fer_gym.benchmark.report.drawing import Picture, panel, styles
 from fer_gym.benchmark.report.statistics import mean_interval, normalised
 from fer_gym.benchmark.report.tables import MAIN_SCORE, NOTHING, TEST_SCORES, Cell, Table
@@ -76,11 +76,7 @@ def picture(results: Results) -> Picture | None:
 
 
 def _learnt(record: Record) -> float | None:
-    """The gradient steps that an agent learnt from: its episodes' and those of networks of its own."""
-    if record["environment"] == "RegTune-v0":
-        return value(record, "scores", "gradient_steps", "learning")
-    parts = [value(record, "scores", "gradient_steps", part) for part in ("episodes", "own networks")]
-    return sum(part for part in parts if part is not None)
+    return learning_steps(record["scores"])
 
 
 def _seconds(record: Record) -> float | None:

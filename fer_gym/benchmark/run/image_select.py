@@ -68,6 +68,7 @@ def run(
     by_mean = _kept(task, _select(agent, env, deterministic=True), seed)
     same = np.array_equal(kept, by_mean)
     test = metrics.scores(matrix)
+    finals = [len(kept)] if same else [len(kept), len(by_mean)]
     train = base.splits.train
     removal = [_removed(task, base, selection, share, seed) for share in task.removal]
     scores = {
@@ -77,7 +78,7 @@ def run(
         "keep_ratio_by_mean": len(by_mean) / base.num_images,
         "test_by_mean": test if same else metrics.scores(_retrained(task, base, by_mean, seed)),
         "env_steps": {"learning": env_steps},
-        **_cost(task, base, env.rows, getattr(agent, "training_cost", {}), len(kept)),
+        **_cost(task, base, env.rows, getattr(agent, "training_cost", {}), finals),
     }
     if train.noise is not None:
         scores |= _compared_with_the_noise(train, selection, base.outputs.probabilities)
@@ -182,12 +183,13 @@ def _by_class(splits: Splits, selection: dict[str, NDArray[Any]]) -> dict[str, f
 
 
 def _cost(
-    task: SelectionTask, base: ImageSelectEnv, rows: list[dict[str, Any]], own: dict[str, int], kept: int
+    task: SelectionTask, base: ImageSelectEnv, rows: list[dict[str, Any]], own: dict[str, int], finals: list[int]
 ) -> dict[str, dict[str, int]]:
     """What the trial cost in networks, by part: the budget at which agents are compared.
 
-    "own networks" are those that an agent trained beside the environment's, by its `training_cost`. Every episode that
-    trained ends with an evaluation of training and validation images, as the pretraining does.
+    "final network" counts one for each of `finals`, the sizes of the selections. "own networks" are those that an agent
+    trained beside the environment's, by its `training_cost`. Every episode that trained ends with an evaluation of
+    training and validation images, as the pretraining does.
     """
     images, held_out, size = base.num_images, len(base.splits.val), base.settings.batch_size
     retained = [round(row["keep_ratio"] * images) for row in rows]
@@ -203,7 +205,7 @@ def _cost(
         "pretraining": [images] * base.run.pretrain_epochs,
         "episodes": retained * base.run.epochs_per_episode,
         "own networks": [],
-        "final network": retraining([kept]),
+        "final network": retraining(finals),
         **({"removal curve": retraining(without)} if without else {}),
     }
     cost = {
@@ -213,7 +215,7 @@ def _cost(
             "pretraining": images + held_out,
             "episodes": (images + held_out) * (sum(map(bool, retained)) if base.run.epochs_per_episode else 0),
             "own networks": 0,
-            "final network": len(base.splits.test),
+            "final network": len(finals) * len(base.splits.test),
             **({"removal curve": len(without) * len(base.splits.test)} if without else {}),
         },
     }
