@@ -313,7 +313,8 @@ _ALL: tuple[CalibratedTask, ...] = (
         "Overfit",
         "three hundred images: the network knows them by heart",
         "Dropout, mixup and weight decay together. Near the upper end of its range dropout stops the "
-        "network from learning.",
+        "network from learning. The middle of the box, where an untrained policy acts, is good already: "
+        ".58 on a tuning seed.",
         {"limit": 300, "regularizers": _WIDE},
         children=2,
         constant=(0.65, 0.0, 0.5),
