@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.distributions import DiagGaussianDistribution, Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, nn
+
+LAYER_NORM_EPS = 1e-5
+#: Of a one-hot label beside features of size 1.
+LABEL_SIZE = 4.0
 
 
 class Symlog(FlattenExtractor):
@@ -27,16 +32,28 @@ class Symlog(FlattenExtractor):
 
 
 class Normalised(FlattenExtractor):
-    """Flattened observations, each with its mean 0 and its variance 1 (layer normalisation without parameters).
+    """Flattened observations, the features of each with mean 0 and variance 1 (layer normalisation without parameters).
 
     The features of ImageSelect-v0 grow as the network trains, and the policy must mean the same by them in the next
-    episode.
+    episode. A one-hot label after them is multiplied by `LABEL_SIZE`: one number among hundreds would be learnt late.
+
+    Args:
+        observation_space: a flat Box. The label is its last entries between 0 and 1, if there are others before them.
     """
+
+    def __init__(self, observation_space: spaces.Box) -> None:
+        super().__init__(observation_space)
+        low, high = observation_space.low.ravel(), observation_space.high.ravel()
+        others = np.flatnonzero((low != 0) | (high != 1))
+        #: How many entries of an observation are features.
+        self.features = int(others[-1]) + 1 if len(others) else len(low)
 
     def forward(self, observations: Tensor) -> Tensor:
         """(B, ...) to (B, N)."""
         flat: Tensor = super().forward(observations)
-        return nn.functional.layer_norm(flat, flat.shape[1:])
+        features, label = flat[:, : self.features], flat[:, self.features :]
+        normal = nn.functional.layer_norm(features, features.shape[1:], eps=LAYER_NORM_EPS)
+        return torch.cat((normal, LABEL_SIZE * label), dim=1)
 
 
 class Blind(FlattenExtractor):

@@ -22,15 +22,13 @@ from fer_gym.errors import UsageError
 from fer_gym_agents.base import check_retains, episode_length
 from fer_gym_agents.sb3.credit import begin_whole_walk, with_credits
 from fer_gym_agents.sb3.frozen_walks import FrozenWalks
-
-_LAYER_NORM_EPS = 1e-5
+from fer_gym_agents.sb3.policies import LABEL_SIZE, LAYER_NORM_EPS, Normalised
 
 
 class SelectorPolicy(BasePolicy):
     """The policy network of RLPS: five fully connected layers, ReLU, sigmoid (Eq. 1).
 
-    An observation is layer-normalised first (without parameters): features grow as the network trains, and the policy
-    must mean the same by them in the next episode. There is no critic: values are zero.
+    Observations are normalised first, see `Normalised`. There is no critic: values are zero.
 
     Args:
         observation_space: a flat Box.
@@ -50,6 +48,8 @@ class SelectorPolicy(BasePolicy):
     ) -> None:
         super().__init__(observation_space, action_space)
         assert not use_sde, "generalised state-dependent exploration is for continuous actions"
+        assert isinstance(observation_space, spaces.Box)
+        self.normalise = Normalised(observation_space)
         widths = [spaces.flatdim(observation_space), *hidden]
         layers: list[nn.Module] = []
         for inputs, outputs in itertools.pairwise(widths):
@@ -63,8 +63,7 @@ class SelectorPolicy(BasePolicy):
     def logits(self, observations: PyTorchObs) -> Tensor:
         """(B, ...) to (B,): the log-odds of retaining; pi(a = 1) is their sigmoid."""
         assert isinstance(observations, Tensor)
-        flat = observations.flatten(1).float()
-        logits: Tensor = self.network(nn.functional.layer_norm(flat, flat.shape[1:], eps=_LAYER_NORM_EPS))[:, 0]
+        logits: Tensor = self.network(self.normalise(observations.float()))[:, 0]
         return logits
 
     def forward(self, observations: PyTorchObs, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
@@ -91,12 +90,14 @@ class SelectorPolicy(BasePolicy):
         """
         layers = [module for module in self.network if isinstance(module, nn.Linear)]
         weights = [(layer.weight.detach().cpu().numpy().T, layer.bias.detach().cpu().numpy()) for layer in layers]
-        width = len(weights[0][0])
+        width = self.normalise.features
 
         def act(observations: NDArray[np.float32]) -> NDArray[np.int64]:
-            hidden: NDArray[Any] = observations.reshape(-1, width).astype(np.float32, copy=False)
-            hidden = hidden - np.add.reduce(hidden, axis=1, keepdims=True) / width
-            hidden *= 1 / np.sqrt(np.einsum("bi,bi->b", hidden, hidden)[:, None] / width + _LAYER_NORM_EPS)
+            hidden: NDArray[Any] = np.array(observations, np.float32).reshape(len(observations), -1)  # a copy
+            features, label = hidden[:, :width], hidden[:, width:]
+            features -= np.add.reduce(features, axis=1, keepdims=True) / width
+            features *= 1 / np.sqrt(np.einsum("bi,bi->b", features, features)[:, None] / width + LAYER_NORM_EPS)
+            label *= LABEL_SIZE
             for position, (weight, bias) in enumerate(weights):
                 if position:
                     np.maximum(hidden, 0, out=hidden)
