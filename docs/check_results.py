@@ -82,7 +82,8 @@ def scores_and_differences(task: TaskResults, keys: tuple[tuple[str, ...], ...])
 def rlps_table1() -> list[Row]:
     """Table 1 of RLPS: the published accuracy, then the scores."""
     task = task_of("rlps-table1")
-    published = {row.arm.name: next(iter(row.published.values())) for row in papers.TABLES["rlps-table1"].rows}
+    rows = papers.TABLES["rlps-table1"].rows
+    published = {row.arm.name: next(iter(row.published.values())) for row in rows if row.arm is not None}
     scores = scores_and_differences(task, (("keep_ratio",), *(("test", key) for key in TEST[:3])))
     return [lambda name: [published.get(ARMS.get(name, name), ""), *scores(name)]]
 

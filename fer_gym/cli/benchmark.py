@@ -67,7 +67,10 @@ def reproduce(
         str, typer.Option(help="smoke: a minute on embedded faces; small: FER2013 on two cores; paper: all of it.")
     ] = "smoke",
     out: Annotated[Path | None, typer.Option(help="Where records and report go; by default results/SUITE.")] = None,
-    root: Annotated[Path | None, typer.Option(help="The file or folder of FER2013.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Run it on this data set, in place of the scale's: a name of `fer-gym data ls`.")
+    ] = None,
+    root: Annotated[Path | None, typer.Option(help="The file or folder of the data set.")] = None,
     resume: _Resume = False,
     workers: _Workers = 1,
     minutes: _Minutes = None,
@@ -80,7 +83,7 @@ def reproduce(
 
     if table not in TABLES:
         raise UsageError(f"table: {table!r} is unknown; use one of {', '.join(TABLES)}")
-    suite = papers.TABLES[table].suite(scale)
+    suite = papers.TABLES[table].suite(scale, dataset)
     launch = launcher_of(launcher, workers, gpus)
     _run(suite, out or Path("results") / suite.name, root or _default_root(suite), resume, launch, minutes, page.PAPER)
 

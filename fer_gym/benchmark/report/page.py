@@ -107,8 +107,8 @@ def make(folder: Path, root: str | None = None) -> Report:
         ),
         Section("Scores and costs", shown, _there(summary.picture(found))),
     )
-    if (published := paper.table(found)) is not None:
-        chapters[PAPER] = (Section("Published and measured", (published,)),)
+    if published := paper.tables(found):
+        chapters[PAPER] = (Section("Published and measured", tuple(published)),)
     chapters |= {task.name: _sections(task, root, unshown) for task in found.tasks if any(task)}
     for environment, table in tables.over_tasks(found):
         chapters[f"{environment}, all tasks"] = (Section("Over tasks", (table,)),)

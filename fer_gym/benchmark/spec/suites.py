@@ -22,6 +22,5 @@ _STANDARD = calibrated.suite("standard", arms.SELECTORS, arms.SCHEDULERS)
 _RL = calibrated.suite("rl", arms.RL_SELECTORS, arms.RL_SCHEDULERS)
 
 SUITES = {
-    suite.name: suite
-    for suite in (_QUICK, _STANDARD, _RL, *(table.suites["small"] for table in papers.TABLES.values()))
+    suite.name: suite for suite in (_QUICK, _STANDARD, _RL, *(table.suite("small") for table in papers.TABLES.values()))
 }
