@@ -101,6 +101,9 @@ def _deal(tallies: list[Counter[int]], needs: list[list[int]], rng: np.random.Ge
         """How much nearer, in squared distance, the group brings the part to what it needs."""
         return sum(number * (2 * needs[part][label] - number) for label, number in tallies[group].items())
 
+    def fits(group: int, part: int) -> bool:
+        return all(number <= needs[part][label] for label, number in tallies[group].items())
+
     def is_spare(group: int) -> bool:
         """Whether the group is in no part, and each of its classes is in another such group, too."""
         return part_of[group] == len(needs) and all(left[label] > 1 for label in tallies[group])
@@ -112,10 +115,12 @@ def _deal(tallies: list[Counter[int]], needs: list[list[int]], rng: np.random.Ge
     order = rng.permutation(len(tallies))
     # Groups with rare classes are dealt first: later ones can make up for what comes with them.
     order = order[np.argsort(rarity[order], kind="stable")]
-    for group in order.tolist():
-        part = next((part for part in range(len(needs)) if gain(group, part) > 0), None)
-        if part is not None and is_spare(group):
-            give(group, part)
+    # First what fits; then, where groups are large, what overshoots by less than was lacking.
+    for is_wanted in (fits, lambda group, part: gain(group, part) > 0):
+        for group in order.tolist():
+            part = next((part for part in range(len(needs)) if is_wanted(group, part)), None)
+            if part is not None and is_spare(group):
+                give(group, part)
     # Where every group with a class is far larger than a part's share, none came nearer. One must go there all the
     # same.
     for part in range(len(needs)):

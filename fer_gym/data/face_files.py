@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -128,8 +129,8 @@ def whole_numbers_in(where: str, texts: Sequence[str]) -> list[int]:
         ) from None
 
 
-def _listed(faces: Iterable[Face], root: Path) -> list[Face]:
-    """The faces in their order, each once; their pictures exist below the root."""
+def _once(faces: Iterable[Face]) -> list[Face]:
+    """The faces in their order, each once, all with paths that stay below the root."""
     found: dict[tuple[str, images.Box | None], Face] = {}
     for face in faces:
         first = found.setdefault((face.file, face.box), face)
@@ -140,22 +141,26 @@ def _listed(faces: Iterable[Face], root: Path) -> list[Face]:
             raise DatasetError(
                 f"{face.where}: found the picture {face.file[:200]!r}, expected a path without ..; correct the line"
             )
-    files = {face.file: face for face in found.values()}
+    return list(found.values())
+
+
+def _check_pictures_exist(faces: Iterable[Face], root: Path) -> None:
+    files = {face.file: face for face in faces}
     missing = [face for file, face in files.items() if not os.path.exists(os.path.join(root, file))]
     if missing:
         raise DatasetError(
             f"{missing[0].where}: no picture {root / missing[0].file}; {len(missing):,} of the {len(files):,} pictures "
             "listed are missing; restore them or remove their lines"
         )
-    return list(found.values())
 
 
 def _decode(root: Path, read_lists: ReadLists, image_size: int, grey: bool, directory: Path) -> None:
     """Write the pixels and labels of each list, and for the training list which faces are of one picture."""
-    lists = {part: _listed(faces, root) for part, faces in read_lists().items()}
+    lists = {part: _once(faces) for part, faces in read_lists().items()}
     for part, faces in lists.items():
         if not faces:
             raise DatasetError(f"{root}: no face for the split {part}; the data is incomplete, fetch it again")
+    _check_pictures_exist(chain.from_iterable(lists.values()), root)
     with progress(f"decoding {root}", sum(map(len, lists.values()))) as bar:
         for part, faces in lists.items():
             shape = len(faces), 1 if grey else 3, image_size, image_size

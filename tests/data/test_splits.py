@@ -117,8 +117,8 @@ def test_global_generators_neither_matter_nor_move() -> None:
     [
         (
             {"name": "fer2014"},
-            "dataset: 'fer2014' is unknown; use 'synthetic', 'synthetic-rare', 'fer2013', 'rafdb', 'expw', 'affectnet', "
-            "'cifar100', 'folder' or a Splits",
+            "dataset: 'fer2014' is unknown; use 'synthetic', 'synthetic-rare', 'fer2013', 'rafdb', 'expw', "
+            "'affectnet', 'cifar100', 'folder' or a Splits",
         ),
         ({"name": None}, "dataset: None is unknown"),
         ({"limit": 0}, "limit: 0 is not allowed; use a whole number of at least 1"),
