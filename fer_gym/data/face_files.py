@@ -139,7 +139,8 @@ def _once(faces: Iterable[Face]) -> list[Face]:
         path = PurePosixPath(face.file)
         if path.is_absolute() or ".." in path.parts:
             raise DatasetError(
-                f"{face.where}: found the picture {face.file[:200]!r}, expected a path without ..; correct the line"
+                f"{face.where}: found the picture {face.file[:200]!r}, expected a relative path without ..; correct "
+                "the line"
             )
     return list(found.values())
 

@@ -80,8 +80,9 @@ def decode_face(
                 f"{where}: the face is from ({left}, {top}) to ({right}, {bottom}), where the picture of "
                 f"{width}x{height} pixels has none; correct the box or remove the line"
             )
-        picture = image.convert("L" if grey else "RGB")
-        return _channels_first(picture.resize((image_size, image_size), Image.Resampling.BILINEAR, inside))
+        # Cut out first: resized within the whole picture, a face's edges would mix with what is around it.
+        face = image.crop(inside).convert("L" if grey else "RGB")
+        return _channels_first(face.resize((image_size, image_size), Image.Resampling.BILINEAR))
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
+import multiprocessing
 import os
 from pathlib import Path
+from typing import Any
 
 import listed_faces as faces
 import numpy as np
@@ -78,6 +80,22 @@ def test_threads_change_nothing(tmp_path: Path, empty_cache: Path, monkeypatch: 
         monkeypatch.setenv("FER_GYM_CACHE", str(tmp_path / f"cache{threads}"))
         found.append(load("rafdb", root).fingerprint())
     assert found[0] == found[1]
+
+
+def send_fingerprint(root: Path, answers: Any) -> None:
+    answers.put(load("rafdb", root).fingerprint())
+
+
+def test_in_a_daemonic_process(tmp_path: Path, empty_cache: Path) -> None:
+    """Such a process, which a vector environment's workers are, may start none of its own."""
+    root = faces.rafdb(tmp_path / "rafdb", TRAIN, TEST)
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    process = context.Process(target=send_fingerprint, args=(root, answers), daemon=True)
+    process.start()
+    there = answers.get(timeout=60)
+    process.join()
+    assert load("rafdb", root).fingerprint() == there
 
 
 def edited(root: Path, old: str, new: str) -> Path:
