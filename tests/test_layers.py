@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUND = ("checks", "progress", "pictures", "files", "imports")
+GROUND = ("checks", "cores", "progress", "pictures", "files", "imports")
 #: A module may import from the rooms of lower numbers and from its own.
 LEVELS = {
     "errors": -1,

@@ -18,6 +18,9 @@ app = typer.Typer(help="List, inspect and prepare data sets.", no_args_is_help=T
 
 _Name = Annotated[str, typer.Argument(help=f"One of {', '.join(DATASETS)}.")]
 _Root = Annotated[Path | None, typer.Option(help="The file or folder that holds the data set; see `ls`.")]
+_DataSeed = Annotated[
+    int, typer.Option(help="Decides which images are left by the limit, made noisy, or taken for validation and test.")
+]
 
 
 @app.command("ls")
@@ -41,10 +44,7 @@ def inspect(
             show_default=True,
         ),
     ] = "none",
-    data_seed: Annotated[
-        int,
-        typer.Option(help="Decides which images are left by the limit, made noisy, or taken for validation and test."),
-    ] = 0,
+    data_seed: _DataSeed = 0,
     out: Annotated[Path, typer.Option(help="Where the contact sheet goes, a PNG.")] = Path("sheet.png"),
 ) -> None:
     """Count the images of each split and class, and draw a contact sheet of the training images."""
@@ -57,10 +57,10 @@ def inspect(
 
 
 @app.command()
-def prepare(name: _Name, root: _Root = None) -> None:
+def prepare(name: _Name, root: _Root = None, data_seed: _DataSeed = 0) -> None:
     """Decode a data set into the cache now, so that later uses start at once."""
     start = time.monotonic()
-    splits = load(name, root)
+    splits = load(name, root, data_seed=data_seed)
     sizes = ", ".join(f"{len(split):,}" for split in (splits.train, splits.val, splits.test))
     print(f"{name}: {sizes} images ready in {time.monotonic() - start:.1f} s, cached in {cache.folder()}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_gym.checks import check_choice, check_count
-from fer_gym.data import fer2013, folder, synthetic
+from fer_gym.data import affectnet, cifar100, expw, fer2013, folder, rafdb, synthetic
 from fer_gym.data import noise as noises
 from fer_gym.data.splits import Split, Splits
 from fer_gym.errors import DatasetError, UsageError
@@ -22,6 +23,10 @@ DATASETS = {
     "synthetic": "faces drawn by the package: seven expressions, 48x48 grey; needs no root",
     "synthetic-rare": "those faces, of which disgust, surprise and fear are rare in training; needs no root",
     "fer2013": f"FER2013: seven expressions, 48x48 grey; root: {fer2013.FORMS}",
+    "rafdb": f"RAF-DB: seven expressions, colour; root: {rafdb.FORMS}",
+    "expw": f"ExpW: seven expressions, colour; root: {expw.FORMS}",
+    "affectnet": f"AffectNet: eight expressions, colour; root: {affectnet.FORMS}",
+    "cifar100": f"CIFAR-100: 100 classes without faces, 32x32 colour; root: {cifar100.FORMS}",
     "folder": f"your own pictures; root: {folder.FORMS}",
 }
 #: Those that come with the package.
@@ -29,11 +34,36 @@ DRAWN = ("synthetic", "synthetic-rare")
 _OPTIONS = {
     **dict.fromkeys(DRAWN, ("train", "val", "test", "seed")),
     "fer2013": ("ferplus", "row_order"),
-    "folder": (),
+    "rafdb": ("image_size", "grey"),
+    "expw": ("image_size", "grey", "min_confidence"),
+    "affectnet": ("image_size", "grey", "classes"),
+    "cifar100": ("labels",),
+    "folder": ("groups",),
 }
-# The environment variable that names a folder, and the data sets that are looked for there.
+# Those whose carved splits lie in the cache.
+_CARVED: dict[str, Callable[..., Splits]] = {
+    "rafdb": rafdb.load,
+    "expw": expw.load,
+    "affectnet": affectnet.load,
+    "cifar100": cifar100.load,
+}
+_FORMS = {
+    "fer2013": fer2013.FORMS,
+    "rafdb": rafdb.FORMS,
+    "expw": expw.FORMS,
+    "affectnet": affectnet.FORMS,
+    "cifar100": cifar100.FORMS,
+    "folder": folder.FORMS,
+}
+# The environment variable that names a folder, and the names under which data sets are looked for there.
 _DATA = "FER_GYM_DATA"
-_IN_DATA = ("fer2013",)
+_IN_DATA = {
+    "fer2013": ("fer2013", "fer2013.zip", "fer2013.csv"),
+    "rafdb": ("rafdb",),
+    "expw": ("expw",),
+    "affectnet": ("affectnet",),
+    "cifar100": ("cifar100", "cifar100.tar.gz"),
+}
 # The streams that data_seed is divided into: one choice must not move another.
 _CARVE, _LIMIT, _NOISE = range(3)
 
@@ -50,8 +80,9 @@ def load(
 
     Args:
         name: one of `DATASETS`; or a `Splits`, to which `limit` and `noise` are applied.
-        root: the file or folder that holds it. None looks for "fer2013" in the folder that the environment variable
-            FER_GYM_DATA names, as `fer2013`, `fer2013.zip` or `fer2013.csv`. Those of `DRAWN` and a `Splits` take none.
+        root: the file or folder that holds it. None looks for the data set under its own name (`fer2013`,
+            `fer2013.zip` or `fer2013.csv`; `rafdb`; ...) in the folder that the environment variable FER_GYM_DATA
+            names. "folder" always needs one; those of `DRAWN` and a `Splits` take none.
         limit: at most so many training images, each class in proportion and with at least one. A smaller
             limit's images are among a larger one's. None takes all. Validation and test images are never left out.
         noise: corrupts the training images: None, "faces", ("faces", (full, half, none)), ("symmetric",
@@ -61,7 +92,11 @@ def load(
             made noisy.
         **options: "fer2013" takes, with noise="ferplus", `ferplus` (FER+'s fer2013new.csv) and `row_order`
             (the table from pictures to rows, for the folder and the zip), looked for beside the data
-            otherwise; those of `DRAWN` take `train`, `val` and `test` (numbers of images) and `seed`.
+            otherwise; "rafdb", "expw" and "affectnet" take `image_size` (the images' side in pixels) and `grey`
+            (True mixes the colours to one channel), "expw" also `min_confidence` and "affectnet" `classes` (8 or
+            7); "cifar100" takes `labels` ("fine" or "coarse"), "folder" takes `groups` (see
+            `fer_gym.data.folder.load`); those of `DRAWN` take `train`, `val` and `test` (numbers of images) and
+            `seed`.
 
     Returns:
         The splits: `pixels` uint8 (N, C, H, W), `labels` int64 (N,).
@@ -109,18 +144,21 @@ def _load_whole(
         raise UsageError(f"noise: 'ferplus' is not allowed for {called}; use it for 'fer2013', which FER+ has votes on")
     if name in DRAWN:
         return synthetic.load(**options, rare=name == "synthetic-rare")
-    if options and not doubts:
+    if name == "fer2013" and options and not doubts:
         raise UsageError(f"{', '.join(options)}: only for noise='ferplus'; use that noise, or leave it out")
     root = default_root(name) if root is None else root
     if root is None:
         raise _no_root(name)
-    if name == "fer2013":
-        return fer2013.load(root, doubts, options.get("ferplus"), options.get("row_order"))
-    return folder.load(root, np.random.default_rng([data_seed, _CARVE]))
+    seed = int(data_seed), _CARVE
+    if name in _CARVED:
+        return _CARVED[name](root, seed, **options)
+    if name == "folder":
+        return folder.load(root, np.random.default_rng(seed), **options)
+    return fer2013.load(root, doubts, options.get("ferplus"), options.get("row_order"))
 
 
 def default_root(name: str) -> Path | None:
-    """Where the folder that the environment variable FER_GYM_DATA names has a data set: NAME, NAME.zip or NAME.csv.
+    """Where the folder that the environment variable FER_GYM_DATA names has a data set, under its own name.
 
     Args:
         name: one of `DATASETS`.
@@ -131,23 +169,19 @@ def default_root(name: str) -> Path | None:
     place = os.environ.get(_DATA)
     if not place or name not in _IN_DATA:
         return None
-    paths = (Path(place).expanduser() / each for each in _file_names(name))
+    paths = (Path(place).expanduser() / each for each in _IN_DATA[name])
     return next((path for path in paths if path.exists()), None)
-
-
-def _file_names(name: str) -> tuple[str, ...]:
-    return name, f"{name}.zip", f"{name}.csv"
 
 
 def _no_root(name: str) -> DatasetError:
     """What to say of a data set in files that was given no root."""
     if name not in _IN_DATA:
-        return DatasetError(f"root: None is not allowed for {name!r}; use {folder.FORMS}")
-    names = "{}, {} or {}".format(*_file_names(name))
+        return DatasetError(f"root: None is not allowed for {name!r}; use {_FORMS[name]}")
+    names = " or ".join(", ".join(_IN_DATA[name]).rsplit(", ", 1))
     if place := os.environ.get(_DATA):
         return DatasetError(f"{place}: this folder, which {_DATA} names, has no {names}; put it there or give root=")
     return DatasetError(
-        f"root: None is not allowed for {name!r}; use {fer2013.FORMS}, or let {_DATA} name a folder that holds {names}"
+        f"root: None is not allowed for {name!r}; use {_FORMS[name]}, or let {_DATA} name a folder that holds {names}"
     )
 
 

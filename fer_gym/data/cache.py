@@ -84,6 +84,14 @@ def cached(name: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> 
         raise DatasetError(f"{entry}: damaged cache entry ({error}); delete this folder, it is rebuilt") from error
 
 
+def write(path: Path, shape: tuple[int, ...], parts: Iterable[NDArray[np.uint8]]) -> None:
+    """Write a .npy file, uint8 of `shape`, from its parts in order; one of them is in memory at a time."""
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for part in parts:
+            file.write(np.ascontiguousarray(part).data)
+
+
 def _build(entry: Path, key: str, build: Callable[[Path], None]) -> None:
     """Build `entry` in a temporary sibling and rename it; if another process was first, use its entry."""
     prefix = f"{_TEMPORARY}{platform.node()}-{os.getpid()}-"

@@ -1,21 +1,23 @@
 """A folder of pictures: ROOT/{train,val,test}/CLASS/*.png, or ROOT/CLASS/*.png.
 
 Without val/, a tenth of each class's training pictures becomes the validation split; without any of the
-three, another tenth becomes the test split too.
+three, another tenth becomes the test split too. Pictures of one person, or of one film, can be kept in one split.
 """
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_gym.data import cache, images
+from fer_gym.data import cache, carving, images
 from fer_gym.data.splits import Split, Splits
-from fer_gym.errors import DatasetError
+from fer_gym.errors import DatasetError, UsageError
 from fer_gym.progress import progress
 
 FORMS = (
@@ -25,24 +27,32 @@ FORMS = (
 _SPLITS = ("train", "val", "test")
 #: The share of each class that a split carved from the training pictures gets.
 CARVED = 0.1
+#: What tells which pictures stay together: a regular expression, or a function, of a picture's file name.
+Groups = str | re.Pattern[str] | Callable[[str], Hashable]
 
 
-def load(root: str | os.PathLike[str], rng: np.random.Generator) -> Splits:
-    """Load a folder of pictures, from the cache after the first time.
+def load(root: str | os.PathLike[str], rng: np.random.Generator, groups: Groups | None = None) -> Splits:
+    r"""Load a folder of pictures, from the cache after the first time.
 
     Files that are hidden or do not end in .png, .jpg or .jpeg are left alone.
 
     Args:
         root: the folder.
         rng: decides which pictures are carved for validation and test, where they have no folder.
+        groups: pictures of one group stay in one split where splits are carved, whatever their classes. Either a
+            regular expression, searched for in the file's name, whose first group (in parentheses) is the name of the
+            picture's group: r"^(S\d+)_" groups S005_001_00000011.png by S005. Or a function from the file's name to
+            the group, None for none. None lets each picture go by itself.
 
     Returns:
         The splits; classes in the order of their names, images in the order of theirs.
 
     Raises:
         DatasetError: if the folder is missing or laid out otherwise, a picture is broken or of another size
-            or mode than the first, or a split has no picture of a class.
+            or mode than the first, a split has no picture of a class, or a picture has no group.
+        UsageError: if `groups` is neither of the two, or no split is carved.
     """
+    group_of = None if groups is None else _grouping(groups)
     path = Path(root).expanduser()
     if not path.is_dir():
         raise DatasetError(f"{path}: no such folder; give root= {FORMS}")
@@ -66,9 +76,45 @@ def load(root: str | os.PathLike[str], rng: np.random.Generator) -> Splits:
     whole = {name: Split(arrays[f"{name}_pixels"], arrays[f"{name}_labels"]) for name in listing}
     missing = [name for name in ("val", "test") if name not in whole]
     if missing:
-        parts = _carve(path, whole["train"], classes, len(missing), rng)
-        whole.update(zip([*missing, "train"], parts, strict=True))
+        train = whole["train"]
+        together = None if group_of is None else _groups(path, listing["train"], group_of)
+        parts = carving.carve(path, train.labels, classes, [CARVED] * len(missing), rng, together)
+        whole.update(zip([*missing, "train"], map(train.take, parts), strict=True))
+    elif groups is not None:
+        raise UsageError(f"groups: not allowed where val/ and test/ are there, as in {path}; use None")
     return Splits(whole["train"], whole["val"], whole["test"], classes)
+
+
+def _grouping(groups: Groups) -> Callable[[str], Hashable]:
+    """From a file's name to its group, None if it has none."""
+    if callable(groups):
+        return groups
+    try:
+        pattern = re.compile(groups)
+    except (re.error, TypeError) as error:
+        raise UsageError(
+            f"groups: {groups!r} is not allowed ({error}); use a regular expression or a function"
+        ) from error
+    if not pattern.groups:
+        raise UsageError(f"groups: {groups!r} has no group; use parentheses around the part that names the group")
+
+    def group_of(name: str) -> Hashable:
+        match = pattern.search(name)
+        return match and match[1]
+
+    return group_of
+
+
+def _groups(root: Path, found: dict[str, list[str]], group_of: Callable[[str], Hashable]) -> NDArray[np.int64]:
+    """The number of each picture's group."""
+    numbers: dict[Hashable, int] = {}
+    of = []
+    for file in (file for files in found.values() for file in files):
+        group = group_of(os.path.basename(file))
+        if group is None:
+            raise DatasetError(f"{root / file}: no group by groups=; rename the picture, or correct groups=")
+        of.append(numbers.setdefault(group, len(numbers)))
+    return np.array(of, np.int64)
 
 
 def _list(root: Path, below: str) -> dict[str, list[str]]:
@@ -114,24 +160,3 @@ def _build(root: Path, listing: dict[str, dict[str, list[str]]], directory: Path
                 pixels[i] = images.decode(images.read(root / file), str(root / file), expected)
                 bar.advance()
             np.save(directory / f"{split}_labels.npy", labels)
-
-
-def _carve(root: Path, split: Split, classes: tuple[str, ...], parts: int, rng: np.random.Generator) -> list[Split]:
-    """Take `parts` splits off a split, each with a share of `CARVED` of each class, at least one picture.
-
-    Returns:
-        The splits taken, then what is left.
-    """
-    chosen: list[list[NDArray[np.int64]]] = [[] for _ in range(parts + 1)]
-    for label, name in enumerate(classes):
-        members = rng.permutation(np.flatnonzero(split.labels == label))
-        share = max(round(CARVED * len(members)), 1)
-        if len(members) <= parts * share:
-            raise DatasetError(
-                f"{root}: {len(members)} pictures of class {name!r}, expected at least {parts + 1}, one for "
-                "each split; add some or remove the class"
-            )
-        for part in range(parts):
-            chosen[part].append(members[part * share : (part + 1) * share])
-        chosen[parts].append(members[parts * share :])
-    return [split.take(np.sort(np.concatenate(indices))) for indices in chosen]

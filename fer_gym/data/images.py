@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +17,19 @@ from fer_gym.errors import DatasetError
 ENDINGS = (".png", ".jpg", ".jpeg")
 #: A picture of a face that is larger than this is taken for a decompression bomb: 2048 x 2048.
 MAX_PIXELS = 1 << 22
+#: A picture that a face is cut from may be so large: 8192 x 8192.
+MAX_SCENE_PIXELS = 1 << 26
+_SCENES = ("JPEG", "PNG", "BMP", "TIFF")
+#: The left, top, right and bottom edge of a face, in pixels.
+Box = tuple[int, int, int, int]
 _MODES = {"L": "grey", "RGB": "colour"}
 
 
-def read(path: Path) -> bytes:
-    """The bytes of a picture's file; DatasetError if it cannot be read."""
+def read(path: Path, at_most: int = -1) -> bytes:
+    """The bytes of a picture's file, or so many of them; DatasetError if it cannot be read."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(at_most)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror}); restore the file or its permissions") from error
 
@@ -40,30 +48,75 @@ def decode(data: bytes, where: str, expected: tuple[int, int, int] | None = None
     Raises:
         DatasetError: if it is empty, truncated, no picture, too large, or of another size or mode.
     """
+    with _opened(data, where, ("JPEG", "PNG"), MAX_PIXELS) as image:
+        _check(image, where, expected)
+        return _channels_first(image)
+
+
+def decode_face(
+    data: bytes, where: str, image_size: int, *, grey: bool = False, box: Box | None = None
+) -> NDArray[np.uint8]:
+    """Decode a JPEG, PNG, BMP or TIFF picture, cut a face from it and resize that to a square, bilinearly.
+
+    Args:
+        data: the file's bytes.
+        where: the file, and what says that the face is in it, for error messages.
+        image_size: the square's side, in pixels. A picture of this size stays as it is.
+        grey: mix the colours to one channel.
+        box: where the face is; clipped to the picture. None takes the whole picture.
+
+    Returns:
+        uint8, (C, image_size, image_size); C is 1 if `grey`, else 3.
+
+    Raises:
+        DatasetError: if the picture is empty, truncated, none or too large, or no pixel of it is in the box.
+    """
+    with _opened(data, where, _SCENES, MAX_SCENE_PIXELS) as image:
+        width, height = image.size
+        left, top, right, bottom = box or (0, 0, width, height)
+        inside = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+        if inside[0] >= inside[2] or inside[1] >= inside[3]:
+            raise DatasetError(
+                f"{where}: the face is from ({left}, {top}) to ({right}, {bottom}), where the picture of "
+                f"{width}x{height} pixels has none; correct the box or remove the line"
+            )
+        # Cut out first: resized within the whole picture, a face's edges would mix with what is around it.
+        face = image.crop(inside).convert("L" if grey else "RGB")
+        return _channels_first(face.resize((image_size, image_size), Image.Resampling.BILINEAR))
+
+
+@contextlib.contextmanager
+def _opened(data: bytes, where: str, formats: tuple[str, ...], most_pixels: int) -> Iterator[Image.Image]:
+    """A picture of which the header has been read; what goes wrong with it in the block is a DatasetError."""
     if not data:
         raise DatasetError(f"{where}: the picture is empty (0 bytes); restore or remove it")
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
-            # The header is read and no pixel decoded yet, so a bomb is refused before it unpacks.
-            _check(image, where, expected)
-            pixels = np.asarray(image)
+        with Image.open(io.BytesIO(data), formats=formats) as image:
+            # No pixel is decoded yet, so a bomb is refused before it unpacks.
+            width, height = image.size
+            if width * height > most_pixels:
+                raise DatasetError(
+                    f"{where}: {width}x{height} pixels, more than the {most_pixels:,} allowed (a decompression "
+                    "bomb?); crop it to the face and resize it"
+                )
+            yield image
     except DatasetError:
         raise
     except Exception as error:
         # On broken files Pillow raises many kinds: OSError, SyntaxError, struct.error, ...
+        names = f"{', '.join(formats[:-1])} or {formats[-1]}"
         raise DatasetError(
-            f"{where}: not a readable JPEG or PNG picture, or a truncated one ({error}); restore or remove it"
+            f"{where}: not a readable {names} picture, or a truncated one ({error}); restore or remove it"
         ) from error
+
+
+def _channels_first(image: Image.Image) -> NDArray[np.uint8]:
+    pixels = np.asarray(image)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def _check(image: Image.Image, where: str, expected: tuple[int, int, int] | None) -> None:
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise DatasetError(
-            f"{where}: {width}x{height} pixels, more than the {MAX_PIXELS:,} allowed (a decompression "
-            "bomb?); crop it to the face and resize it"
-        )
     if image.mode not in _MODES:
         raise DatasetError(f"{where}: a picture of mode {image.mode}, expected L (grey) or RGB; convert it")
     if expected is None:

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import fer2013_files as files
+import listed_faces
 import numpy as np
 import pytest
 from PIL import Image
@@ -61,6 +62,22 @@ def test_prepare(tmp_path: Path, empty_cache: Path) -> None:
     assert "decoding" in err
     assert len(list(empty_cache.iterdir())) == 1
     assert "decoding" not in run("prepare", "fer2013", "--root", root)[2]
+
+
+def test_prepare_carves_by_the_seed(tmp_path: Path, empty_cache: Path) -> None:
+    root = listed_faces.rafdb(tmp_path / "rafdb", [1, 2, 3, 4, 5, 6, 7] * 5, [1])
+    code, out, err = run("prepare", "rafdb", "--root", root)
+    assert code == 0
+    assert "28, 7, 1 images ready" in out
+    assert "decoding" in err
+    code, _, err = run("prepare", "rafdb", "--root", root, "--data-seed", 1)
+    assert code == 0
+    assert "decoding" not in err
+    # What is decoded, and the splits of either seed.
+    assert len(list(empty_cache.iterdir())) == 3
+    code, out, _ = run("inspect", "rafdb", "--root", root, "--data-seed", 1, "--out", tmp_path / "sheet.png")
+    assert code == 0
+    assert "100x100 pixels, colour" in out
 
 
 @pytest.mark.parametrize(

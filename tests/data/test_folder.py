@@ -1,5 +1,7 @@
 import io
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from PIL import Image
 
 from fer_gym import DatasetError
 from fer_gym.data import Splits, load
+from fer_gym.errors import UsageError
 
 COUNTS = {"train": {"sad": 20, "happy": 30}, "val": {"sad": 2, "happy": 3}, "test": {"sad": 4, "happy": 5}}
 
@@ -102,6 +105,60 @@ def test_carving_is_not_moved_by_limit_or_noise(tmp_path: Path, empty_cache: Pat
         load("folder", tmp_path / "faces", limit=9, noise=("pair", 0.5)),
     )
     assert greys(plain)[1:] == greys(other)[1:]
+
+
+def write_films(root: Path) -> Path:
+    """Twenty subjects, a film of three frames of each in each class; a film's frames are of one grey."""
+    for label, name in enumerate(("happy", "sad")):
+        (root / name).mkdir(parents=True)
+        for subject in range(20):
+            for frame in range(3):
+                (root / name / f"S{subject:03}_{label}_{frame}.png").write_bytes(picture(100 * label + subject))
+    return root
+
+
+def subject_of(name: str) -> str | None:
+    return name.partition("_")[0]
+
+
+@pytest.mark.parametrize("groups", [r"^(S\d+)_", re.compile(r"s(\d+)", re.IGNORECASE), subject_of])
+def test_pictures_of_one_subject_stay_in_one_split(tmp_path: Path, empty_cache: Path, groups: Any) -> None:
+    root = write_films(tmp_path / "films")
+
+    def subjects(splits: Splits) -> list[set[int]]:
+        return [{grey % 100 for grey in split} for split in greys(splits)]
+
+    together = load("folder", root, groups=groups, data_seed=3)
+    assert [len(split) for split in (together.train, together.val, together.test)] == [96, 12, 12]
+    train, val, test = subjects(together)
+    assert len(train) + len(val) + len(test) == 20
+    assert subjects(load("folder", root, groups=groups, data_seed=4)) != [train, val, test]
+    # Without it, frames of one film are in several.
+    train, val, test = subjects(load("folder", root, data_seed=3))
+    assert train & val
+    assert train & test
+
+
+def test_a_picture_without_a_group_is_named(tmp_path: Path, empty_cache: Path) -> None:
+    root = write_films(tmp_path / "films")
+    (root / "sad" / "X1_1_0.png").write_bytes(picture(9))
+    with pytest.raises(DatasetError, match=r"sad/X1_1_0\.png: no group by groups="):
+        load("folder", root, groups=r"^(S\d+)_")
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [("S(", "'S(' is not allowed"), (r"^S\d+_", "has no group; use parentheses"), (5, "5 is not allowed")],
+)
+def test_groups_that_are_none(tmp_path: Path, empty_cache: Path, groups: Any, said: str) -> None:
+    with pytest.raises(UsageError) as error:
+        load("folder", write_films(tmp_path / "films"), groups=groups)
+    assert said in str(error.value)
+
+
+def test_groups_where_nothing_is_carved(tmp_path: Path, empty_cache: Path) -> None:
+    with pytest.raises(UsageError, match="groups: not allowed where val/ and test/ are there"):
+        load("folder", write_splits(tmp_path / "faces"), groups=r"(\d+)")
 
 
 def refused(root: Path, cache: Path) -> str:

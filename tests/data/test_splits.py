@@ -117,7 +117,8 @@ def test_global_generators_neither_matter_nor_move() -> None:
     [
         (
             {"name": "fer2014"},
-            "dataset: 'fer2014' is unknown; use 'synthetic', 'synthetic-rare', 'fer2013', 'folder' or a Splits",
+            "dataset: 'fer2014' is unknown; use 'synthetic', 'synthetic-rare', 'fer2013', 'rafdb', 'expw', "
+            "'affectnet', 'cifar100', 'folder' or a Splits",
         ),
         ({"name": None}, "dataset: None is unknown"),
         ({"limit": 0}, "limit: 0 is not allowed; use a whole number of at least 1"),
@@ -137,7 +138,7 @@ def test_global_generators_neither_matter_nor_move() -> None:
         ({"trian": 5}, "option of 'synthetic': 'trian' is unknown; use train, val, test, seed"),
         ({"train": 0}, "train: 0 is not allowed; use a whole number of at least 1"),
         ({"seed": -1}, "seed: -1 is not allowed; use a whole number of at least 0"),
-        ({"name": "folder", "root": ".", "ferplus": "x"}, "option of 'folder': 'ferplus' is unknown; use none"),
+        ({"name": "folder", "root": ".", "ferplus": "x"}, "option of 'folder': 'ferplus' is unknown; use groups"),
         (
             {"name": "fer2013", "root": ".", "ferplus": "x"},
             "ferplus: only for noise='ferplus'; use that noise, or leave it out",
@@ -157,7 +158,11 @@ def test_numpy_integers_are_whole_numbers() -> None:
 
 
 def test_names() -> None:
-    assert list(DATASETS) == ["synthetic", "synthetic-rare", "fer2013", "folder"]
+    embedded, in_files = (
+        ["synthetic", "synthetic-rare"],
+        ["fer2013", "rafdb", "expw", "affectnet", "cifar100", "folder"],
+    )
+    assert list(DATASETS) == embedded + in_files
 
 
 def test_synthetic_by_name() -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from fer_gym.benchmark.run.cores import usable_cores
 from fer_gym.benchmark.run.trial import Records, completed, is_ready
 from fer_gym.benchmark.spec.tasks import Trial
+from fer_gym.cores import usable_cores
 from fer_gym.episodes import in_words
 from fer_gym.errors import UsageError
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fer_gym.benchmark.run import cores, launchers
+from fer_gym import cores
+from fer_gym.benchmark.run import launchers
 
 
 @pytest.fixture(autouse=True)
