@@ -59,8 +59,7 @@ def _by_class(paper: PaperTable, task: TaskResults) -> list[Table]:
 def _recalls(records: list[Record]) -> list[Cell]:
     """The recall of each of `CLASSES` over some records, %; data sets spell the classes alike in three letters."""
     found: dict[str, list[float]] = {}
-    for record in records:
-        confusion = record["confusion"]
+    for confusion in (record["confusion"] for record in records if "confusion" in record):
         for place, name in enumerate(confusion["classes"]):
             row = confusion["counts"][place]
             if sum(row):
