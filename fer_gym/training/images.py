@@ -16,8 +16,9 @@ from fer_gym.data.splits import Split
 
 # How many images' grey levels are counted at once.
 _COUNTED = 1024
-# Of a memory map larger than the first, what was read is given back whenever it is more than the second.
-_LARGE_BYTES, _KEPT_BYTES = 1 << 30, 1 << 27
+# Of a memory map larger than the first, what was read is given back whenever it is more than the second. An image that
+# is read by itself brings about ten times its bytes into memory: the kernel maps what lies around it.
+_LARGE_BYTES, _KEPT_BYTES = 1 << 30, 1 << 24
 # The pixels and labels of a split on a device, shared by all trainers of the process.
 _on_devices: WeakKeyDictionary[Split, dict[torch.device, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
 
