@@ -14,13 +14,13 @@ LEVELS = {
     "errors": -1,
     **dict.fromkeys(GROUND, 0),
     "data": 1,
-    "training": 2,
-    "envs": 3,
-    "agents": 4,
-    "episodes": 4,
-    "description": 4,
+    "description": 2,
+    "training": 3,
+    "envs": 4,
+    "agents": 5,
+    "episodes": 5,
 }
-LEVELS |= {"tasks": 5, "train": 6, "benchmark": 6, "cli": 7}
+LEVELS |= {"tasks": 6, "train": 7, "benchmark": 7, "cli": 8}
 
 
 def _modules() -> dict[str, Path]:

@@ -60,16 +60,28 @@ class NetworkEnv(ABC):
         """
 
     @abstractmethod
+    def made_for(self) -> dict[str, Any]:
+        """All that decides a state's future, as JSON values: the data's fingerprint, network, training and episode.
+
+        A state has it under the same name, and is loaded only where it is the same.
+        """
+
+    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """The whole state, which `copy.deepcopy` copies.
+        """The whole state, a plain dictionary that `copy.deepcopy` copies.
 
         Raises:
-            gymnasium.error.ResetNeeded: before the first reset.
+            gymnasium.error.ResetNeeded: before the first reset, and after an interrupted reset or step.
         """
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
+        """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit.
+
+        Raises:
+            ValueError: if a part is missing, does not fit, or is of other data or settings; the message names the part.
+                The environment is then as it was.
+        """
 
     def evaluate(self, split: str) -> dict[str, float]:
         """Score the network as it is on a whole split: `accuracy`, `average_accuracy`, `macro_f1`, `macro_f1_of_means`.

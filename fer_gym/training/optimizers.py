@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fer_gym.training import states
+
 OPTIMIZERS = ("adam", "sgd")
 
 
@@ -24,6 +26,28 @@ def rewind(optimizer: torch.optim.Optimizer) -> None:
     for state in optimizer.state.values():
         for tensor in _tensors(state):
             tensor.zero_()
+
+
+def check(part: str, saved: Any, optimizer: torch.optim.Optimizer) -> None:
+    """Raise a `UsageError` unless `saved`, called `part`, is a state of such an optimiser of such a network.
+
+    A parameter that no loss has reached yet has no state.
+    """
+    groups = optimizer.state_dict()["param_groups"]
+    states.check_keys(part, saved, ("state", "param_groups"))
+    states.check_like(f"{part}.param_groups", saved["param_groups"], groups, values=True)
+    if not isinstance(saved["state"], dict):
+        states.check_keys(f"{part}.state", saved["state"], ())
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for place, state in saved["state"].items():
+        if type(place) is not int or not 0 <= place < len(parameters):
+            states.refuse(f"{part}.state.{place}", f"is of none of the {len(parameters)} parameters")
+        tensor = parameters[place].detach()
+        if isinstance(optimizer, torch.optim.SGD):
+            expected = {"momentum_buffer": tensor}
+        else:
+            expected = {"step": torch.zeros((), dtype=torch.float32), "exp_avg": tensor, "exp_avg_sq": tensor}
+        states.check_like(f"{part}.state.{place}", state, expected)
 
 
 def load(optimizer: torch.optim.Optimizer, saved: dict[str, Any], *, in_place: bool) -> None:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 
 from fer_gym.checks import check_choice, check_count, check_number
 from fer_gym.data.splits import Splits
+from fer_gym.description import description
 from fer_gym.errors import UsageError
 from fer_gym.training import features, hardware
 from fer_gym.training.generators import global_generators_restored
 from fer_gym.training.networks import NETWORKS, NetworkFactory
 from fer_gym.training.optimizers import OPTIMIZERS
+from fer_gym.training.version import VERSION
+
+# Reading all images of a large data set takes seconds.
+_fingerprints: WeakKeyDictionary[Splits, str] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -48,11 +57,35 @@ class TrainerSettings:
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_number("learning_rate", self.learning_rate, "(0, inf)")
         check_choice("precision", self.precision, hardware.PRECISIONS)
+        # PyTorch does not take NumPy's numbers everywhere.
+        object.__setattr__(self, "batch_size", int(self.batch_size))
+        object.__setattr__(self, "learning_rate", float(self.learning_rate))
 
     @property
     def factory(self) -> NetworkFactory:
         """What makes the network."""
         return NETWORKS[self.network] if isinstance(self.network, str) else self.network
+
+
+def made_for(splits: Splits, settings: TrainerSettings) -> dict[str, Any]:
+    """All that decides the future of a saved training run, as JSON values: data, network and how it is trained.
+
+    A factory that is a dataclass is described with its fields, another object by its class: it may count its calls.
+    """
+    if splits not in _fingerprints:
+        _fingerprints[splits] = splits.fingerprint()
+    network, device = settings.network, hardware.resolve_device(settings.device)
+    plain = isinstance(network, str | functools.partial) or dataclasses.is_dataclass(network)
+    return {
+        "data": _fingerprints[splits],
+        "training": VERSION,
+        "network": description(network if plain or hasattr(network, "__qualname__") else type(network)),
+        "batch_size": settings.batch_size,
+        "optimizer": settings.optimizer,
+        "learning_rate": settings.learning_rate,
+        "precision": "bf16" if hardware.uses_bf16(settings.precision, device) else "fp32",
+        "device": device.type,
+    }
 
 
 def feature_width(settings: TrainerSettings, splits: Splits) -> int:

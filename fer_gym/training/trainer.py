@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fer_gym.data.splits import Splits
 from fer_gym.errors import UsageError
-from fer_gym.training import features, hardware, onednn, optimizers
+from fer_gym.training import features, hardware, onednn, optimizers, states
 from fer_gym.training.generators import Dropout, draw_noise_from, global_generators_restored
 from fer_gym.training.images import Images, is_on, mean_and_std
 from fer_gym.training.metrics import batch_macro_f1, confusion_matrix, scores
@@ -269,8 +269,9 @@ class Trainer:
     def _next_batches(self, count: int) -> Tensor:
         size = self.settings.batch_size
         images = len(self.splits.train)
-        while len(self._queue) < count * size:
-            self._queue = torch.cat([self._queue, torch.randperm(images, generator=self._order_generator)])
+        epochs = max(0, -(-(count * size - len(self._queue)) // images))
+        orders = [torch.randperm(images, generator=self._order_generator) for _ in range(epochs)]
+        self._queue = torch.cat([self._queue, *orders])
         indices, self._queue = self._queue[: count * size], self._queue[count * size :].clone()
         return indices.view(count, size)
 
@@ -405,9 +406,41 @@ class Trainer:
             "queue": self._queue.clone(),
         }
 
+    def check_state(self, state: Any, part: str) -> None:
+        """See that `load_state_dict` would take a state.
+
+        Args:
+            state: what `state_dict` has returned.
+            part: what the error calls it, such as "trainer".
+
+        Raises:
+            UsageError: if it would not; the message names the part that is missing or does not fit.
+        """
+        states.check_keys(part, state, ("network", "optimizer", "strengths", *self.generators()))
+        weights = self.network.state_dict()
+        states.check_keys(f"{part}.network", state["network"], weights)
+        for name, ours in weights.items():
+            if isinstance(ours, Tensor):  # else it is what a user's module keeps beside its tensors
+                states.check_like(f"{part}.network.{name}", state["network"][name], ours)
+        optimizers.check(f"{part}.optimizer", state["optimizer"], self._optimizer)
+        states.check_like(f"{part}.strengths", state["strengths"], self._strengths)
+        for name in ("order_generator", "noise_generator", "validation_generator"):
+            states.check_generator(f"{part}.{name}", state[name], getattr(self, f"_{name}"))
+        generators = [regularizer.generator for regularizer in self._regularizers]
+        theirs, name = state["regularizer_generators"], f"{part}.regularizer_generators"
+        states.check_like(name, theirs, [generator.get_state() for generator in generators])
+        for place, generator in enumerate(generators):
+            states.check_generator(f"{name}[{place}]", theirs[place], generator)
+        states.check_indices(f"{part}.queue", state["queue"], len(self.splits.train))
+
     @hardware.training_modes()
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`: the training gives the same bits as that of the trainer it came from."""
+        """Go on from `state`: the training gives the same bits as that of the trainer it came from.
+
+        Raises:
+            UsageError: as `check_state`; the trainer is then as it was.
+        """
+        self.check_state(state, "trainer")
         self.network.load_state_dict(state["network"])
         optimizers.load(self._optimizer, state["optimizer"], in_place=self._recorded is not None)
         self._order_generator.set_state(state["order_generator"])

@@ -17,7 +17,6 @@ from fer_gym.envs.image_select.picture import WalkPicture
 from fer_gym.envs.image_select.rewards import RewardFunction
 from fer_gym.envs.image_select.run import Run, RunEnv
 from fer_gym.envs.image_select.walk import Walk
-from fer_gym.errors import UsageError
 from fer_gym.training import NetworkFactory
 
 
@@ -59,6 +58,9 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
     begins the next episode; `reset(options={"freeze": True})` one that trains nothing. An episode terminates after
     the last image and is never truncated. Retaining nothing trains nothing and is legal.
 
+    After Ctrl-C in a `reset` or `step`, only a `reset` goes on. `reset(seed=s)` is that of a new environment. `reset()`
+    goes on with the network if nothing but a walk was interrupted; else it begins afresh, with new weights.
+
     ## Info
     The last step's info, in walk order: `sample_index` (N,) int64, `retained` (N,) bool, `sample_rewards` and
     `sample_credits` (N,) float32; `keep_ratio`; `validation`: `accuracy`, `average_accuracy`, `macro_f1`,
@@ -96,6 +98,8 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 30}  # noqa: RUF012 (Gymnasium's form)
     _picture: WalkPicture | None = None
+    _walk: Walk | None
+    _walk_parts = Walk.PARTS
 
     def __init__(
         self,
@@ -127,7 +131,7 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
         self.run = Run(**{name: value for name, value in self._keywords.items() if name != "render_mode"})
         self.observation_space: Box = self.run.observation_space()  # type: ignore[assignment]
         self.action_space = Discrete(2)
-        self._walk: Walk | None = None
+        self._walk = None
 
     # -- the episode ---------------------------------------------------------------------------------------------
 
@@ -137,8 +141,10 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
         """Begin an episode; with `seed`, from new weights. `options={"freeze": True}`: the episode trains nothing."""
         check_options(options, allowed=("freeze",))
         frozen = flag_in(options, "freeze")
-        super().reset(seed=seed)
         self._walk = None  # if this is interrupted, the next call must be a reset
+        if seed is not None:
+            self.run.give_up()
+        super().reset(seed=seed)
         self._walk = walk = self._new_walk(self.run.begin(self.np_random, afresh=seed is not None, frozen=frozen))
         if self.render_mode == "human":
             self.render()
@@ -148,16 +154,25 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
         observations, features = self.run.lay_out(order, walkers=1)
         return Walk(order, observations[:, 0], features[:, 0])
 
+    def _check_walk(self, state: dict[str, Any]) -> None:
+        Walk.check_state(state, self.num_images, self.run.width)
+
     def step(self, action: np.int64) -> tuple[NDArray[np.float32], SupportsFloat, bool, bool, dict[str, Any]]:
         """Retain (1) or remove (0) the current image and show the next; after the last one, train and reward."""
         walk = self._walk
         if walk is None:
             raise ResetNeeded("there is no episode: call reset()")
-        if walk.decide(action):
-            return self._finish(walk)
-        if self.render_mode == "human":
-            self.render()
-        return walk.observations[walk.position], 0.0, False, False, {}
+        try:
+            if not walk.decide(action):
+                if self.render_mode == "human":
+                    self.render()
+                return walk.observations[walk.position], 0.0, False, False, {}
+        except (ValueError, TypeError, ResetNeeded):
+            raise  # of an action that is not allowed: nothing was changed
+        except BaseException:
+            self._walk = None  # the agent does not know whether the step was taken: the next call must be a reset
+            raise
+        return self._finish(walk)
 
     def _finish(self, walk: Walk) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Train on the retained images, then reward every image (Algorithm 1, lines 13 and 14)."""
@@ -173,11 +188,6 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
         }
         return walk.last_observation(), outcome.reward, True, False, info
 
-    def _begun_walk(self) -> Walk:
-        if self._walk is None:
-            raise ResetNeeded("there is no episode: call reset()")
-        return self._walk
-
     # -- the current image ---------------------------------------------------------------------------------------
 
     @property
@@ -191,29 +201,6 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
         if walk.position >= walk.length:
             raise ResetNeeded("there is no current image: call reset()")
         return int(walk.order[walk.position])
-
-    # -- the state -----------------------------------------------------------------------------------------------
-
-    def state_dict(self) -> dict[str, Any]:
-        """The whole state: network, optimiser, generators and walk. `copy.deepcopy` copies it.
-
-        Raises:
-            gymnasium.error.ResetNeeded: before the first reset.
-        """
-        walk = self._begun_walk()
-        return {**self.run.state_dict(), "generator": self.np_random.bit_generator.state, **walk.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
-        if len(state["order"]) != self.num_images:
-            raise UsageError(
-                f"state: it walks {len(state['order']):,} images, this environment has {self.num_images:,}; load it "
-                "into one of the same keywords"
-            )
-        self.run.load_state_dict(state)
-        self.np_random.bit_generator.state = state["generator"]
-        self._walk = self._new_walk(state["order"].copy())
-        self._walk.load_state_dict(state)
 
     # -- the picture ---------------------------------------------------------------------------------------------
 

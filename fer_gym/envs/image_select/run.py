@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from fer_gym.data import Splits, load
 from fer_gym.envs.base import NetworkEnv
 from fer_gym.envs.image_select import pretraining, rewards
 from fer_gym.envs.image_select.rewards import FinishedWalk, RewardFunction
-from fer_gym.training import NetworkFactory, Outputs, Trainer, TrainerSettings
-from fer_gym.training.settings import feature_width
+from fer_gym.training import NetworkFactory, Outputs, Trainer, TrainerSettings, scores, states
+from fer_gym.training.settings import feature_width, made_for
 
 # Makes the observation space finite; features are far smaller unless the network has diverged.
 FEATURE_BOUND = 1e6
@@ -90,6 +91,7 @@ class Run:
         self.splits = load(dataset, root, limit, noise, data_seed)
         self.width = feature_width(self.settings, self.splits)
         self.trainer: Trainer | None = None  # built at the first reset: no device is touched before it
+        self._given_up: Trainer | None = None  # to be initialised anew: building another takes memory and time
         self.validation: dict[str, float] = {}
         self._outputs: Outputs | None = None
         self._pretrained: dict[str, Any] | None = None
@@ -108,6 +110,9 @@ class Run:
             gymnasium.error.ResetNeeded: before the first reset.
         """
         self.begun()
+        return self._outputs_now()
+
+    def _outputs_now(self) -> Outputs:
         assert self._outputs is not None
         return self._outputs
 
@@ -141,26 +146,34 @@ class Run:
             afresh: whether to begin with new weights and pretrain them.
             frozen: whether the episode trains nothing.
         """
-        if afresh or self.trainer is None:
+        if afresh:
+            self.give_up()
+        if self.trainer is None:
             self._begin_afresh(rng)
         elif not self.carry_over:
             assert self._pretrained is not None
+            trainer, self.trainer = self.trainer, None  # if this is interrupted, the next reset begins afresh
             # The pretrained weights come back, the generators go on: no two episodes share their batches.
-            trainer = {**self._pretrained["trainer"], **self.trainer.generators()}
-            self._load_network({**self._pretrained, "trainer": trainer})
+            state = {**self._pretrained["trainer"], **trainer.generators()}
+            self._load_network({**self._pretrained, "trainer": state}, trainer)
+            self.trainer = trainer
         self._frozen = frozen
         return rng.permutation(self.num_images) if self.shuffle else np.arange(self.num_images)
 
+    def give_up(self) -> None:
+        """Let the next episode begin afresh, whatever happens before it."""
+        if self.trainer is not None:
+            self._given_up, self.trainer = self.trainer, None
+
     def _begin_afresh(self, rng: np.random.Generator) -> None:
         """New weights, pretrained on every image; the state to which `carry_over=False` returns."""
-        trainer = self.trainer or Trainer(self.splits, self.settings)
-        self.trainer = None  # if this is interrupted, the next reset begins afresh as well
+        trainer, self._given_up = self._given_up or Trainer(self.splits, self.settings), None
         seed = int(rng.integers(2**32))
         pretraining.pretrain(trainer, seed, self.pretrain_epochs)
         self._evaluate(trainer)
-        self.trainer = trainer
         # Only if it is needed: it is as large as the network and its optimiser together.
-        self._pretrained = None if self.carry_over else self._network_state()
+        self._pretrained = None if self.carry_over else self._network_state(trainer)
+        self.trainer = trainer
 
     def _evaluate(self, trainer: Trainer) -> None:
         """One evaluation pass: the rewards are computed from it, and the next episode observes its features."""
@@ -214,18 +227,31 @@ class Run:
 
     # -- the state -----------------------------------------------------------------------------------------------
 
-    def _network_state(self) -> dict[str, Any]:
+    def _network_state(self, trainer: Trainer) -> dict[str, Any]:
         return {
-            "trainer": self.begun().state_dict(),
-            "features": self.outputs.features.copy(),
-            "probabilities": self.outputs.probabilities.copy(),
+            "trainer": trainer.state_dict(),
+            "features": self._outputs_now().features.copy(),
+            "probabilities": self._outputs_now().probabilities.copy(),
             "validation": dict(self.validation),
         }
 
-    def _load_network(self, state: dict[str, Any]) -> None:
-        self.begun().load_state_dict(state["trainer"])
-        self._outputs = Outputs(state["features"], state["probabilities"])
+    def _check_network(self, part: str, state: Any, trainer: Trainer) -> None:
+        classes = len(self.splits.classes)
+        states.check_keys(part, state, ("trainer", "features", "probabilities", "validation"))
+        trainer.check_state(state["trainer"], f"{part}.trainer")
+        for name, columns in (("features", self.width), ("probabilities", classes)):
+            states.check_like(f"{part}.{name}", state[name], np.empty((self.num_images, columns), np.float32))
+        states.check_like(f"{part}.validation", state["validation"], scores(np.eye(classes, dtype=np.int64)))
+
+    def _load_network(self, state: dict[str, Any], trainer: Trainer) -> None:
+        trainer.load_state_dict(state["trainer"])
+        self._outputs = Outputs(state["features"].copy(), state["probabilities"].copy())
         self.validation = dict(state["validation"])
+
+    def made_for(self) -> dict[str, Any]:
+        """All that decides a state's future, as JSON values."""
+        names = ("pretrain_epochs", "epochs_per_episode", "carry_over", "shuffle", "observe_label")
+        return {**made_for(self.splits, self.settings), **{name: getattr(self, name) for name in names}}
 
     def state_dict(self) -> dict[str, Any]:
         """The whole state.
@@ -233,20 +259,90 @@ class Run:
         Raises:
             gymnasium.error.ResetNeeded: if there is none.
         """
-        return {"network": self._network_state(), "pretrained": self._pretrained, "frozen": self._frozen}
+        return {"network": self._network_state(self.begun()), "pretrained": self._pretrained, "frozen": self._frozen}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`, of a run with the same keywords."""
-        self.trainer = self.trainer or Trainer(self.splits, self.settings)
-        self._load_network(state["network"])
+    def checked(self, state: dict[str, Any]) -> Trainer:
+        """The trainer for `load_state_dict`, untouched, or a new one.
+
+        Raises:
+            UsageError: if the run would not take the state, which has the parts that `state_dict` returns.
+        """
+        trainer = self.trainer or Trainer(self.splits, self.settings)
+        self._check_network("network", state["network"], trainer)
+        if self.carry_over:
+            states.check_like("pretrained", state["pretrained"], None)
+        else:
+            self._check_network("pretrained", state["pretrained"], trainer)
+        states.check_like("frozen", state["frozen"], False)
+        return trainer
+
+    def load_state_dict(self, state: dict[str, Any], trainer: Trainer) -> None:
+        """Go on from a state, with the trainer that `checked` has returned."""
+        self.trainer = None  # if this is interrupted, the next reset begins afresh
+        self._load_network(state["network"], trainer)
         self._pretrained = state["pretrained"]
         self._frozen = state["frozen"]
+        self.trainer = trainer
 
 
 class RunEnv(NetworkEnv):
     """A scalar or vector environment that owns a `Run`, whose attributes are the environment's as well."""
 
     run: Run
+    np_random: np.random.Generator
+    _walk_parts: tuple[str, ...]
+    _walk: Any  # a Walk or a ShardedWalk; None before the first reset, and after an interrupted reset or step
+
+    @abstractmethod
+    def _new_walk(self, order: NDArray[np.int64]) -> Any:
+        """The walk in this order, at its beginning."""
+
+    @abstractmethod
+    def _check_walk(self, state: dict[str, Any]) -> None:
+        """Raise a `UsageError` unless a walk here would take the state; it has the parts `_walk_parts`."""
+
+    def _begun_walk(self) -> Any:
+        if self._walk is None:
+            raise ResetNeeded("there is no episode: call reset()")
+        return self._walk
+
+    # -- the state -----------------------------------------------------------------------------------------------
+
+    def made_for(self) -> dict[str, Any]:
+        """All that decides a state's future, as JSON values: the data's fingerprint, network, training and episode."""
+        return self.run.made_for()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The whole state: network, optimiser, generators and walk. `copy.deepcopy` copies it.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset, and after an interrupted reset or step.
+        """
+        walk = self._begun_walk()
+        of_run, generator = self.run.state_dict(), self.np_random.bit_generator.state
+        return {**states.header(self.made_for()), **of_run, "generator": generator, **walk.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit.
+
+        Raises:
+            ValueError: if a part is missing, does not fit, or is of other data or settings; the message names the part.
+                The environment is then as it was.
+        """
+        states.check_header(state, self.made_for())
+        of_run = ("network", "pretrained", "frozen")
+        states.check_keys("", state, ("format", "made_for", *of_run, "generator", *self._walk_parts))
+        self._check_walk(state)
+        trainer = self.run.checked(state)
+        states.check_numpy_generator("generator", state["generator"], self.np_random)
+        self._walk = None  # if this is interrupted, the next call must be a reset
+        self.run.load_state_dict(state, trainer)
+        self.np_random.bit_generator.state = state["generator"]
+        walk = self._new_walk(state["order"].copy())
+        walk.load_state_dict(state)
+        self._walk = walk
+
+    # -- what is the run's ---------------------------------------------------------------------------------------
 
     @property
     def num_images(self) -> int:

@@ -60,6 +60,9 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012 (Gymnasium's form)
 
+    _walk: ShardedWalk | None
+    _walk_parts = ShardedWalk.PARTS
+
     def __init__(
         self, num_envs: int = 1, autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP, **keywords: Any
     ) -> None:
@@ -84,7 +87,7 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.shard_sizes = [len(range(k, images, self.num_envs)) for k in range(self.num_envs)]
-        self._walk: ShardedWalk | None = None
+        self._walk = None
         self._picture: WalkPicture | None = None
 
     # -- the episode ---------------------------------------------------------------------------------------------
@@ -97,13 +100,22 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
         frozen = flag_in(options, "freeze")
         if not np.all((options or {}).get("reset_mask", True)):
             raise UsageError("options: reset_mask leaves walkers out, but all of them begin an episode together")
-        super().reset(seed=seed)
         self._walk = None  # if this is interrupted, the next call must be a reset
+        if seed is not None:
+            self.run.give_up()
+        super().reset(seed=seed)
         self._walk = walk = self._new_walk(self.run.begin(self.np_random, afresh=seed is not None, frozen=frozen))
         return walk.observations[0], {}
 
     def _new_walk(self, order: NDArray[np.int64]) -> ShardedWalk:
         return ShardedWalk(order, *self.run.lay_out(order, self.num_envs))
+
+    def _check_walk(self, state: dict[str, Any]) -> None:
+        ShardedWalk.check_state(state, self.num_images, self.run.width, self.num_envs)
+
+    def made_for(self) -> dict[str, Any]:
+        """As the scalar environment's, and the number of walkers."""
+        return {**super().made_for(), "num_envs": self.num_envs}
 
     def step(self, actions: ArrayLike) -> _Step:
         """Retain (1) or remove (0) each walker's image and show the next; after the last ones, train and reward.
@@ -117,15 +129,16 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
         walk = self._begun_walk()
         if walk.position >= walk.length:
             return self._step_after_the_end()
-        if walk.decide(actions):
-            return self._finish(walk)
-        nobody = np.zeros(self.num_envs, np.bool_)
-        return walk.observations[walk.position], np.zeros(self.num_envs), nobody, nobody.copy(), {}
-
-    def _begun_walk(self) -> ShardedWalk:
-        if self._walk is None:
-            raise ResetNeeded("there is no episode: call reset()")
-        return self._walk
+        try:
+            if not walk.decide(actions):
+                nobody = np.zeros(self.num_envs, np.bool_)
+                return walk.observations[walk.position], np.zeros(self.num_envs), nobody, nobody.copy(), {}
+        except (ValueError, TypeError):
+            raise  # of actions that are not allowed: nothing was changed
+        except BaseException:
+            self._walk = None  # the agent does not know whether the step was taken: the next call must be a reset
+            raise
+        return self._finish(walk)
 
     def _step_after_the_end(self) -> _Step:
         self.run.begun()
@@ -199,30 +212,6 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call a method, once for all walkers; its result for each."""
         return (getattr(self, name)(*args, **kwargs),) * self.num_envs
-
-    # -- the state -----------------------------------------------------------------------------------------------
-
-    def state_dict(self) -> dict[str, Any]:
-        """The whole state: network, optimiser, generators and walks. `copy.deepcopy` copies it.
-
-        Raises:
-            gymnasium.error.ResetNeeded: before the first reset.
-        """
-        walk = self._begun_walk()
-        return {**self.run.state_dict(), "generator": self.np_random.bit_generator.state, **walk.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
-        shape = max(self.shard_sizes), self.num_envs
-        if (len(state["order"]), np.shape(state["retained"])) != (self.num_images, shape):
-            raise UsageError(
-                f"state: not one of {self.num_envs} walkers on {self.num_images:,} images; load it into an environment "
-                "of the same keywords"
-            )
-        self.run.load_state_dict(state)
-        self.np_random.bit_generator.state = state["generator"]
-        self._walk = self._new_walk(state["order"].copy())
-        self._walk.load_state_dict(state)
 
     # -- the picture ---------------------------------------------------------------------------------------------
 

@@ -9,6 +9,13 @@ from gymnasium.error import ResetNeeded
 from numpy.typing import ArrayLike, NDArray
 
 from fer_gym.errors import UsageError
+from fer_gym.training import states
+
+
+def _check_order(state: dict[str, Any], images: int) -> None:
+    states.check_like("order", state["order"], np.arange(images))
+    if not np.array_equal(np.sort(state["order"]), np.arange(images)):
+        states.refuse("order", f"does not have each of the {images:,} images once")
 
 
 class Walk:
@@ -29,6 +36,8 @@ class Walk:
         count: how many images were retained.
         observations: a list of the N observations.
     """
+
+    PARTS = ("order", "retained", "position", "sum", "mean")
 
     def __init__(
         self, order: NDArray[np.int64], observations: NDArray[np.float32], features: NDArray[np.float64]
@@ -90,6 +99,19 @@ class Walk:
             "mean": self._mean.copy(),
         }
 
+    @staticmethod
+    def check_state(state: dict[str, Any], images: int, width: int) -> None:
+        """Raise a `UsageError` unless a walk through so many images, of features so wide, would take the state."""
+        _check_order(state, images)
+        states.check_count("position", state["position"], images)
+        retained = state["retained"]
+        if type(retained) is not bytes or len(retained) != images or not set(retained) <= {0, 1}:
+            states.refuse("retained", f"is no {images:,} bytes of 0 and 1")
+        if any(retained[state["position"] :]):
+            states.refuse("retained", "has images that are not decided on yet")
+        for part in ("sum", "mean"):
+            states.check_like(part, state[part], np.zeros(width))
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of a walk in the same order."""
         self.retained = bytearray(state["retained"])
@@ -120,6 +142,8 @@ class ShardedWalk:
         valid: bool, (T, K): False where a walker idles.
         observations: as given.
     """
+
+    PARTS = ("order", "retained", "position", "sum")
 
     def __init__(
         self, order: NDArray[np.int64], observations: NDArray[np.float32], features: NDArray[np.float64]
@@ -190,6 +214,19 @@ class ShardedWalk:
             "position": self.position,
             "sum": self._sum.copy(),
         }
+
+    @staticmethod
+    def check_state(state: dict[str, Any], images: int, width: int, walkers: int) -> None:
+        """Raise a `UsageError` unless a walk of so many walkers would take the state, as `Walk.check_state`."""
+        _check_order(state, images)
+        steps = -(-images // walkers)
+        states.check_count("position", state["position"], steps)
+        states.check_like("retained", state["retained"], np.zeros((steps, walkers), np.bool_))
+        undecided = np.arange(steps * walkers).reshape(steps, walkers) >= images
+        undecided[state["position"] :] = True
+        if state["retained"][undecided].any():
+            states.refuse("retained", "has images that are not decided on yet, or not there")
+        states.check_like("sum", state["sum"], np.zeros((walkers, width)))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of a walk in the same order with as many walkers."""

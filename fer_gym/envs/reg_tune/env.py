@@ -24,8 +24,9 @@ from fer_gym.envs.reg_tune.observation import Observation
 from fer_gym.envs.reg_tune.picture import RunPicture
 from fer_gym.envs.reg_tune.rewards import Chunk, RewardFunction
 from fer_gym.errors import UsageError
-from fer_gym.training import NetworkFactory, Pending, Regularizer, Strengths, Trainer, TrainerSettings
+from fer_gym.training import NetworkFactory, Pending, Regularizer, Strengths, Trainer, TrainerSettings, states
 from fer_gym.training.metrics import confusion_matrix, scores
+from fer_gym.training.settings import made_for
 
 _DEFAULT = {"dropout": (0.0, 0.8)}
 
@@ -202,8 +203,10 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         self._picture: RunPicture | None = None
         self._history: list[Chunk] = []
         self._chunk = self.chunks
-        # By instance; each is built at its first reset: no device is touched before that.
+        # By instance; each is built at its first reset: no device is touched before that. One that is at work is not
+        # among them, so that a trainer whose work was interrupted is never used again.
         self._trainers: dict[int, Trainer] = {}
+        self._child: Trainer | None = None  # of the episode; None if there is none, and while it is at work
         self._launched: _Launched | None = None
 
     @property
@@ -228,13 +231,21 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         Raises:
             gymnasium.error.ResetNeeded: before the first reset, and after an interrupted reset or step.
         """
-        if self._instance not in self._trainers:
-            raise ResetNeeded("there is no state before the first reset: call reset()")
-        return self._trainers[self._instance]
+        if self._child is None:
+            raise ResetNeeded("there is no episode: call reset()")
+        return self._child
 
-    def _take_trainer(self) -> Trainer:
-        """The trainer of the instance, to be put back: if that is interrupted, only a reset goes on."""
-        return self._trainers.pop(self._instance, None) or Trainer(self.splits, self.settings, self.strengths)
+    def _taken(self, instance: int) -> Trainer:
+        """The trainer of an instance for some work, after which it is kept; if that is interrupted, it is not."""
+        self._child = None
+        return self._trainers.pop(instance, None) or self._new_trainer(instance)
+
+    def _new_trainer(self, instance: int) -> Trainer:
+        of = self.instances[instance]
+        return Trainer(of.splits, of.settings, self.strengths)
+
+    def _keep(self, trainer: Trainer) -> None:
+        self._trainers[self._instance] = self._child = trainer
 
     # -- the run -------------------------------------------------------------------------------------------------
 
@@ -242,13 +253,13 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Build a new child, and warm it up. `options={"instance": k}`: of the k-th instance."""
+        self.give_up(options)  # if this is interrupted, the next call must be a reset
         asked = self._instance_in(options)
         super().reset(seed=seed)
         # It is drawn even if it was asked for, so that the same seed gives the same child of every instance.
         drawn = int(self.np_random.integers(len(self.instances))) if self._instances_given else 0
         self._instance = drawn if asked is None else asked
-        self._launched = None
-        trainer = self._take_trainer()
+        trainer = self._taken(self._instance)
         trainer.initialise(int(self.np_random.integers(2**32)))
         self._history = []
         self._chunk = 0
@@ -257,12 +268,21 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
             uniform = self.np_random.uniform(self.strengths.low, self.strengths.high).astype(np.float32)
             chunk = self._finish(_Launched(trainer, uniform, self._train(trainer, uniform)))
             observation, info = self._observation.after(chunk), self._info(chunk)
-        self._trainers[self._instance] = trainer
+        self._keep(trainer)
         if self._instances_given:
             info["instance"] = self._instance
         if self.render_mode == "human":
             self.render()
         return observation, info
+
+    def give_up(self, options: dict[str, Any] | None = None) -> None:
+        """End the episode, if `reset` would take the options: the next call must be a reset.
+
+        Raises:
+            ValueError: if it would not; the episode goes on.
+        """
+        self._instance_in(options)
+        self._child = self._launched = None
 
     def _instance_in(self, options: dict[str, Any] | None) -> int | None:
         check_options(options, allowed=("instance",) if self._instances_given else ())
@@ -282,13 +302,13 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         steps_left = self.chunks - self._chunk
         self._chunk += 1
         chunk = self._finish(launched)
-        self._trainers[self._instance] = launched.trainer
         reward = rewards.reward_of(chunk, self.reward, steps_left, self.worst_loss)
         info = self._info(chunk)
         if self._over:
-            info["validation"] = self.trainer.evaluate("val")
+            info["validation"] = launched.trainer.evaluate("val")
             if self._instances_given:
                 info["instance"] = self._instance
+        self._keep(launched.trainer)
         if self.render_mode == "human":
             self.render()
         return self._observation.after(chunk), reward, self._over, False, info
@@ -301,7 +321,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         if self.needs_reset:
             raise ResetNeeded("the episode is over or was never begun: call reset()")
         strengths = self.checked(action)
-        trainer = self._take_trainer()
+        trainer = self._taken(self._instance)
         # After a warm-up that diverged there is nothing left to train.
         pending = [] if self._history and self._history[-1].diverged else self._train(trainer, strengths)
         return _Launched(trainer, strengths, pending)
@@ -309,7 +329,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
     @property
     def needs_reset(self) -> bool:
         """Whether there is no episode to step: before the first reset, and after an episode's end."""
-        return self._instance not in self._trainers or self._over
+        return self._child is None or self._over
 
     @property
     def _over(self) -> bool:
@@ -386,37 +406,69 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
             gymnasium.error.ResetNeeded: before the first reset.
         """
         return {
+            **states.header(self.made_for()),
             "trainer": self.trainer.state_dict(),
             "generator": self.np_random.bit_generator.state,
             "instance": self._instance,
-            "images": len(self.splits.train),
             "chunk": self._chunk,
             "history": [dataclasses.asdict(chunk) for chunk in self._history],
         }
 
+    def made_for(self) -> dict[str, Any]:
+        """All that decides a state's future, as JSON values: each instance's data and training, and the episode."""
+        pairs = zip(self.strengths.names, self.strengths.low.tolist(), self.strengths.high.tolist(), strict=True)
+        names = ("chunk_size", "val_batches", "chunks", "warmup", "train_f1")
+        return {
+            "instances": [made_for(each.splits, each.settings) for each in self.instances],
+            "regularizers": {name: [low, high] for name, low, high in pairs},
+            **{name: getattr(self, name) for name in names},
+        }
+
+    def check_state(self, state: Any) -> Trainer:
+        """The trainer that would take a state, untouched.
+
+        Raises:
+            ValueError: if `load_state_dict` would not take it.
+        """
+        states.check_header(state, self.made_for())
+        parts = ("format", "made_for", "trainer", "generator", "instance", "chunk", "history")
+        states.check_keys("", state, parts)
+        states.check_count("instance", state["instance"], len(self.instances) - 1)
+        states.check_count("chunk", state["chunk"], self.chunks)
+        strengths = dict.fromkeys(self.strengths.names, 0.0)
+        chunk = dataclasses.asdict(Chunk(0, strengths, np.zeros(self.chunk_size, np.float32), 0.0, 0.0, 0.0, 0.0))
+        numbers = range(1 if self.warmup is None else 0, state["chunk"] + 1)
+        states.check_like("history", state["history"], [chunk] * len(numbers))
+        for place, number in enumerate(numbers):
+            states.check_like(f"history[{place}].number", state["history"][place]["number"], number, values=True)
+        states.check_numpy_generator("generator", state["generator"], self.np_random)
+        trainer = self._trainers.get(state["instance"]) or self._new_trainer(state["instance"])
+        trainer.check_state(state["trainer"], "trainer")
+        return trainer
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
-        instance = state["instance"]
-        images = len(self.instances[instance].splits.train) if instance < len(self.instances) else 0
-        if state["images"] != images:
-            raise UsageError(
-                f"state: it trains on the {state['images']:,} images of instance {instance}, where this environment "
-                f"has {images:,}; load it into one of the same keywords"
-            )
-        self._instance, self._launched = instance, None
-        trainer = self._take_trainer()
+        """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit.
+
+        Raises:
+            ValueError: if a part is missing, does not fit, or is of other data or settings; the message names the part.
+                The environment is then as it was.
+        """
+        trainer = self.check_state(state)
+        self._child = self._launched = None  # if this is interrupted, the next call must be a reset
+        self._trainers.pop(state["instance"], None)
         trainer.load_state_dict(state["trainer"])
-        self._trainers[instance] = trainer
         self.np_random.bit_generator.state = state["generator"]
+        self._instance = state["instance"]
         self._chunk = state["chunk"]
         self._history = [Chunk(**copy.deepcopy(chunk)) for chunk in state["history"]]
+        self._keep(trainer)
 
     # -- the picture ---------------------------------------------------------------------------------------------
 
     def _draw(self) -> NDArray[np.uint8]:
         """The losses, the F1 and the strengths of every chunk so far."""
-        if self._instance not in self._trainers:
-            raise ResetNeeded("there is no state before the first reset: call reset()")
+        if self._child is None:
+            raise ResetNeeded("there is no episode: call reset()")
         if self._picture is None:
             bounds = list(zip(self.strengths.low.tolist(), self.strengths.high.tolist(), strict=True))
             warmup = self.warmup is not None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fer_gym.checks import check_choice, check_count
 from fer_gym.envs.reg_tune.env import RegTuneEnv
 from fer_gym.errors import UsageError
-from fer_gym.training import hardware
+from fer_gym.training import hardware, states
 
 
 class RegTuneVectorEnv(SyncVectorEnv):
@@ -56,6 +56,17 @@ class RegTuneVectorEnv(SyncVectorEnv):
         child = functools.partial(RegTuneEnv, dataset=first.splits, **keywords)
         super().__init__([functools.partial(_itself, first), *[child] * (num_envs - 1)], autoreset_mode=autoreset_mode)
 
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Build new children, all of them or those of the option `reset_mask`, as `RegTuneEnv.reset`."""
+        own = {name: value for name, value in (options or {}).items() if name != "reset_mask"}
+        begun = np.broadcast_to((options or {}).get("reset_mask", True), self.num_envs)
+        for child, begins in zip(self.envs, begun, strict=True):
+            if begins:
+                child.give_up(own)  # if this is interrupted, no child goes on with the episode before
+        return super().reset(seed=seed, options=options)
+
     def step(self, actions: NDArray[np.float32]) -> Any:
         """Train each child's next chunk under its row of `actions`, float32 (K, h).
 
@@ -80,18 +91,38 @@ class RegTuneVectorEnv(SyncVectorEnv):
         """The scores of each child on "val" or "test", as `RegTuneEnv.evaluate`."""
         return [child.evaluate(split) for child in self.envs]
 
+    def made_for(self) -> dict[str, Any]:
+        """As the scalar environment's, and the number of children."""
+        return {**self.envs[0].made_for(), "num_envs": self.num_envs}
+
     def state_dict(self) -> dict[str, Any]:
         """The whole state of every child, which `copy.deepcopy` copies."""
         return {
+            **states.header(self.made_for()),
             "children": [child.state_dict() for child in self.envs],
             "over": self._autoreset_envs.copy(),
             "observations": copy.deepcopy(self._env_obs),  # a masked reset returns the other children's
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit."""
-        if len(state["children"]) != self.num_envs:
-            raise UsageError(f"state: it has {len(state['children'])} children, this environment {self.num_envs}")
+        """Go on from `state`, of any environment with the same keywords: the future is the same, bit for bit.
+
+        Raises:
+            ValueError: if a part is missing, does not fit, or is of other data or settings; the message names the part.
+                Every child is then as it was.
+        """
+        states.check_header(state, self.made_for())
+        states.check_keys("", state, ("format", "made_for", "children", "over", "observations"))
+        if not isinstance(state["children"], list) or len(state["children"]) != self.num_envs:
+            states.refuse("children", f"is no list of {self.num_envs}")
+        for k, (child, of_child) in enumerate(zip(self.envs, state["children"], strict=True)):
+            try:
+                child.check_state(of_child)
+            except UsageError as error:
+                raise UsageError(f"state: 'children[{k}]': {error}") from error
+        states.check_like("over", state["over"], self._autoreset_envs)
+        observations = [np.empty(child.observation_space.shape, np.float32) for child in self.envs]
+        states.check_like("observations", state["observations"], observations)
         for child, of_child in zip(self.envs, state["children"], strict=True):
             child.load_state_dict(of_child)
         self._autoreset_envs = state["over"].copy()

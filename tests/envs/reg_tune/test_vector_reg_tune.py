@@ -117,7 +117,7 @@ def test_a_state_branches_all_of_them() -> None:
         steps = [each.step(actions(step)) for each in (envs, other, pickled)]
         assert same(steps[0], steps[1])
         assert same(steps[0], steps[2])
-    with pytest.raises(ValueError, match=r"^state: it has 3 children, this environment 1"):
+    with pytest.raises(ValueError, match=r"^state: 'made_for.num_envs' is 3, here 1;"):
         make(1).load_state_dict(envs.state_dict())
 
 
