@@ -16,7 +16,7 @@ from torch import nn
 
 import fer_gym
 
-POINTS = 250  # interrupted lines for each environment in each test; 400 take some minutes
+POINTS = 20  # interrupted lines for each environment in each test; 400 take some minutes
 PACKAGE = str(Path(fer_gym.__file__).parent)
 SPLITS = tiny_data.splits(9, held_out=6, side=8)
 
