@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,6 +16,7 @@ from fer_gym.data.splits import Splits
 from fer_gym.description import description
 from fer_gym.errors import UsageError
 from fer_gym.training import features, hardware
+from fer_gym.training.augmentation import Augmentation
 from fer_gym.training.generators import global_generators_restored
 from fer_gym.training.networks import NETWORKS, NetworkFactory
 from fer_gym.training.optimizers import OPTIMIZERS
@@ -36,6 +37,7 @@ class TrainerSettings:
         learning_rate: of the optimiser, constant.
         precision: "auto", "fp32" or "bf16" (autocast; the weights stay fp32).
         device: "auto", "cpu", "cuda" or "cuda:N".
+        augment: what is done to the images of a training batch.
 
     Raises:
         ValueError: naming the keyword and what is allowed.
@@ -47,6 +49,7 @@ class TrainerSettings:
     learning_rate: float = 1e-3
     precision: str = "auto"
     device: str = "auto"
+    augment: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
         """Check what can be checked without touching a device."""
@@ -83,6 +86,7 @@ def made_for(splits: Splits, settings: TrainerSettings) -> dict[str, Any]:
         "batch_size": settings.batch_size,
         "optimizer": settings.optimizer,
         "learning_rate": settings.learning_rate,
+        "augment": dataclasses.asdict(settings.augment),
         "precision": "bf16" if hardware.uses_bf16(settings.precision, device) else "fp32",
         "device": device.type,
     }

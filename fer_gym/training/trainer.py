@@ -93,6 +93,7 @@ class Trainer:
     def __init__(self, splits: Splits, settings: TrainerSettings, strengths: Strengths | None = None) -> None:
         self.splits = splits
         self.settings = settings
+        settings.augment.check_fits(splits.image_shape[-1])
         self.device = hardware.resolve_device(settings.device)
         self.bf16 = hardware.uses_bf16(settings.precision, self.device)
         if self.device.type == "cpu":
@@ -231,7 +232,8 @@ class Trainer:
         if size == 1:
             # Batch norm needs two images to train on; the mean loss of an image twice is the image's loss.
             batch = batch.repeat(2)
-        images = self._standardise(self._images["train"].pixels(batch))
+        pixels = self.settings.augment(self._images["train"].pixels(batch), self._noise_generator)
+        images = self._standardise(pixels)
         labels = self._images["train"].labels(batch)
         targets: Targets = [(self._one, labels)]
         for regularizer in self._regularizers:

@@ -55,7 +55,7 @@ SMALL = {
 }
 IMAGE_SELECT = [
     {},
-    {"carry_over": False, "observe_label": True, "credit": "signed", "baseline": "marginal"},
+    {"carry_over": False, "observe_label": True, "credit": "signed", "baseline": "marginal", "augment": {"flip": True}},
     {"reward": "f1_change", "shuffle": False, "optimizer": "sgd", "pretrain_epochs": 0},
     {"reward": "log_likelihood", "epochs_per_episode": 2, "precision": "bf16"},
 ]
@@ -69,7 +69,12 @@ EVERY_REGULARIZER = {
 }
 REG_TUNE: list[dict[str, Any]] = [
     {},
-    {"regularizers": EVERY_REGULARIZER, "reward": "val_f1_change", "train_f1": "eval"},
+    {
+        "regularizers": EVERY_REGULARIZER,
+        "reward": "val_f1_change",
+        "train_f1": "eval",
+        "augment": {"flip": True, "shift": 2, "border": "reflect"},
+    },
     {"network": Dni("small"), "warmup": None, "reward": "neg_val_loss", "optimizer": "sgd"},
     {
         "network": Periodic("small"),

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from fer_gym.data import Split, Splits
 from fer_gym.training import Strengths, Trainer, TrainerSettings, hardware
 from fer_gym.training import trainer as loop
+from fer_gym.training.augmentation import Augmentation
 from fer_gym.training.generators import Dropout, draw_noise_from, standard_normal
 
 SPLITS = tiny_data.splits(30)
@@ -135,6 +136,39 @@ def test_a_state_branches_the_run(network: Any, optimizer: str) -> None:
         train(other, 2)
         assert same(other.state_dict(), one.state_dict())
     assert same(state, copied)
+
+
+def test_an_augmented_run_branches_and_leaves_evaluation_alone() -> None:
+    augment = Augmentation(flip=True, shift=2)
+    one, plain = trainer(augment=augment), trainer()
+    assert same(one.outputs("val").probabilities.tolist(), plain.outputs("val").probabilities.tolist())
+    train(one), train(plain)
+    assert not same(weights(one), weights(plain))
+    other = trainer(seed=99, augment=augment)
+    other.load_state_dict(one.state_dict())
+    assert same(train(other).state_dict(), train(one).state_dict())
+
+
+def test_a_batch_is_augmented_by_the_trainers_own_draws() -> None:
+    seen = []
+
+    class Looks(nn.Module):
+        def __init__(self, channels: int, classes: int, image_size: int) -> None:
+            super().__init__()
+            self.last = nn.Linear(channels * image_size**2, classes)
+
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(x.detach().clone())
+            return self.last(x.flatten(1))
+
+    augment = Augmentation(flip=True, shift=2, border="reflect")
+    made = trainer(Looks, augment=augment)
+    draws = torch.Generator().manual_seed(0)
+    draws.set_state(made.state_dict()["noise_generator"])
+    (indices,) = made.train_batches(1).indices
+    pixels = augment(torch.from_numpy(SPLITS.train.pixels[indices.numpy()]), draws)
+    assert torch.equal(seen[-1], made._standardise(pixels))
+    assert not torch.equal(seen[-1], made.images("train", indices.numpy()))
 
 
 class SkipsLayers(nn.Module):

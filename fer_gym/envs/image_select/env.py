@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -87,6 +88,8 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
         batch_size: images per gradient step.
         optimizer: "adam" or "sgd".
         learning_rate: of the optimiser.
+        augment: None, or a mapping: `flip` (True: mirror half of the training images, by a coin each), `shift` (by at
+            most so many pixels each way), `border` (what a shift uncovers: "zeros" or "reflect").
         precision: "auto", "fp32" or "bf16".
         device: "auto", "cpu", "cuda" or "cuda:N".
         render_mode: None, "rgb_array" or "human".
@@ -121,6 +124,7 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
         batch_size: int = 128,
         optimizer: str = "adam",
         learning_rate: float = 1e-3,
+        augment: Mapping[str, Any] | None = None,
         precision: str = "auto",
         device: str = "auto",
         render_mode: str | None = None,

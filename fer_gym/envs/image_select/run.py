@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from fer_gym.envs.base import NetworkEnv
 from fer_gym.envs.image_select import pretraining, rewards
 from fer_gym.envs.image_select.rewards import FinishedWalk, RewardFunction
 from fer_gym.training import NetworkFactory, Outputs, Trainer, TrainerSettings, scores, states
+from fer_gym.training.augmentation import Augmentation
 from fer_gym.training.settings import feature_width, made_for
 
 # Makes the observation space finite; features are far smaller unless the network has diverged.
@@ -64,6 +66,7 @@ class Run:
         batch_size: int,
         optimizer: str,
         learning_rate: float,
+        augment: Mapping[str, Any] | None,
         precision: str,
         device: str,
     ) -> None:
@@ -87,7 +90,8 @@ class Run:
             "credit": credit,
             "retain_cost": retain_cost,
         }
-        self.settings = TrainerSettings(network, batch_size, optimizer, learning_rate, precision, device)
+        augmentation = Augmentation.of(augment)
+        self.settings = TrainerSettings(network, batch_size, optimizer, learning_rate, precision, device, augmentation)
         self.splits = load(dataset, root, limit, noise, data_seed)
         self.width = feature_width(self.settings, self.splits)
         self.trainer: Trainer | None = None  # built at the first reset: no device is touched before it

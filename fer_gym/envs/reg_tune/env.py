@@ -25,6 +25,7 @@ from fer_gym.envs.reg_tune.picture import RunPicture
 from fer_gym.envs.reg_tune.rewards import Chunk, RewardFunction
 from fer_gym.errors import UsageError
 from fer_gym.training import NetworkFactory, Pending, Regularizer, Strengths, Trainer, TrainerSettings, states
+from fer_gym.training.augmentation import Augmentation
 from fer_gym.training.metrics import confusion_matrix, scores
 from fer_gym.training.settings import made_for
 
@@ -128,6 +129,8 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         batch_size: images per gradient step, and per validation mini-batch.
         optimizer: "adam" or "sgd".
         learning_rate: of the optimiser.
+        augment: None, or a mapping: `flip` (True: mirror half of the training images, by a coin each), `shift` (by at
+            most so many pixels each way), `border` (what a shift uncovers: "zeros" or "reflect").
         observe: what an observation is made of, see above.
         instances: None, or a sequence of mappings of "noise", "limit", "learning_rate" and "batch_size" to values:
             each episode takes one of them in place of the keywords above.
@@ -160,6 +163,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         batch_size: int = 64,
         optimizer: str = "adam",
         learning_rate: float = 1e-3,
+        augment: Mapping[str, Any] | None = None,
         observe: Sequence[str] = ("losses",),
         instances: Sequence[Mapping[str, Any] | Instance] | None = None,
         precision: str = "auto",
@@ -185,7 +189,8 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         self.reward = reward
         self.train_f1 = train_f1
         self.render_mode = render_mode
-        settings = TrainerSettings(network, batch_size, optimizer, learning_rate, precision, device)
+        augmentation = Augmentation.of(augment)
+        settings = TrainerSettings(network, batch_size, optimizer, learning_rate, precision, device, augmentation)
         self.strengths = Strengths(regularizers)
         self.instances = instances_.build(
             instances,

@@ -361,6 +361,7 @@ def test_an_action_that_is_not_allowed_leaves_the_run_untouched(action: Any) -> 
         ({"batch_size": 0}, "batch_size: 0"),
         ({"learning_rate": 0.0}, "learning_rate: 0.0"),
         ({"optimizer": "lion"}, "optimizer: 'lion' is unknown"),
+        ({"augment": {"rotate": 5}}, "augment: 'rotate' is unknown; use 'flip', 'shift', 'border'"),
     ],
 )
 def test_keywords_that_are_not_allowed(keywords: dict[str, Any], message: str) -> None:
