@@ -98,7 +98,8 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
     `reset(options={"instance": k})` takes the k-th instead, with the same draws otherwise. With `warmup="uniform"`,
     `reset` also trains one chunk under strengths A_0 ~ U(a, b), returns the chunk's losses and reports A_0 in the info;
     with `warmup=None` it returns zeros. `reset(seed=s)` fixes all that follows. An episode terminates after `chunks`
-    steps, or at once when a loss is not finite. It is never truncated.
+    steps, or at once when a loss is not finite. It is never truncated. After Ctrl-C in a `reset` or `step`, only a
+    `reset` goes on; `reset(seed=s)` is that of a new environment.
 
     Training images come in epochs, each in an order drawn anew; a chunk goes on where the last one ended, into the
     next epoch if need be. Validation mini-batches are drawn for each step, without replacement while the split lasts.
