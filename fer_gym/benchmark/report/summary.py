@@ -34,7 +34,10 @@ def table(task: TaskResults) -> Table:
         score: Cell = mean_interval(found) if found else NOTHING
         records = list(by_seed.values())
         rows.append((arm, *place, score, *(_mean([of(each) for each in records]) for of in (_learnt, _seconds))))
-    note = "Mean over the seeds ± half of Student's 95 % interval; gradient steps are those that an agent learnt from."
+    note = (
+        "Mean over the seeds ± half of Student's 95 % interval. An agent that draws is scored by its mean action here, "
+        "by its draws in the task's own tables. Gradient steps are those that an agent learnt from."
+    )
     if known is not None:
         note += (
             f" Normalised: 0 is {known.trivial.name} ({known.trivial.mean:.3f}), 1 is {known.reference.name} "
