@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,6 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, nn
 
 LAYER_NORM_EPS = 1e-5
-#: Of a one-hot label beside features of size 1.
-LABEL_SIZE = 4.0
 
 
 class Symlog(FlattenExtractor):
@@ -31,29 +31,49 @@ class Symlog(FlattenExtractor):
         return flat.sign() * flat.abs().log1p()
 
 
-class Normalised(FlattenExtractor):
-    """Flattened observations, the features of each with mean 0 and variance 1 (layer normalisation without parameters).
+class PerClass(FlattenExtractor):
+    """Hidden layers over the features of an image, and a copy of their output for each class.
 
-    The features of ImageSelect-v0 grow as the network trains, and the policy must mean the same by them in the next
-    episode. A one-hot label after them is multiplied by `LABEL_SIZE`: one number among hundreds would be learnt late.
+    With h (H,) the output of the layers and a constant 1, and y (C,) the one-hot label, the extractor gives `h y^T`,
+    (H C,). One linear layer on top is then one output for each class, of which the label picks its own. Whether an
+    image looks like its label is another question for each class; with the label as one number among hundreds of
+    inputs, the layers would have to learn first that it is. Without a label the extractor gives h.
+
+    Features are normalised first (layer normalisation without parameters): those of ImageSelect-v0 grow as the network
+    trains, and the policy must mean the same by them in the next episode.
 
     Args:
         observation_space: a flat Box. The label is its last entries between 0 and 1, if there are others before them.
+        hidden: the widths of the layers.
     """
 
-    def __init__(self, observation_space: spaces.Box) -> None:
+    def __init__(self, observation_space: spaces.Box, hidden: Sequence[int] = (128, 128, 64, 64)) -> None:
         super().__init__(observation_space)
         low, high = observation_space.low.ravel(), observation_space.high.ravel()
         others = np.flatnonzero((low != 0) | (high != 1))
         #: How many entries of an observation are features.
         self.features = int(others[-1]) + 1 if len(others) else len(low)
+        self.classes = len(low) - self.features
+        widths = [self.features, *hidden]
+        #: Of `hidden`'s output.
+        self.width = widths[-1]
+        layers: list[nn.Module] = []
+        for inputs, outputs in itertools.pairwise(widths):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+        self._features_dim = (self.width + 1) * max(self.classes, 1)
 
-    def forward(self, observations: Tensor) -> Tensor:
-        """(B, ...) to (B, N)."""
+    def hidden(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """The output of the layers, (B, width), and the labels, (B, C), of observations (B, ...)."""
         flat: Tensor = super().forward(observations)
         features, label = flat[:, : self.features], flat[:, self.features :]
-        normal = nn.functional.layer_norm(features, features.shape[1:], eps=LAYER_NORM_EPS)
-        return torch.cat((normal, LABEL_SIZE * label), dim=1)
+        return self.layers(nn.functional.layer_norm(features, features.shape[1:], eps=LAYER_NORM_EPS)), label
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """(B, ...) to (B, H C)."""
+        hidden, label = self.hidden(observations)
+        hidden = nn.functional.pad(hidden, (0, 1), value=1.0)
+        return (hidden[:, :, None] * label[:, None, :]).flatten(1) if self.classes else hidden
 
 
 class Blind(FlattenExtractor):

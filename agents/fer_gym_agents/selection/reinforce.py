@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
@@ -22,13 +21,14 @@ from fer_gym.errors import UsageError
 from fer_gym_agents.base import check_retains, episode_length
 from fer_gym_agents.sb3.credit import begin_whole_walk, with_credits
 from fer_gym_agents.sb3.frozen_walks import FrozenWalks
-from fer_gym_agents.sb3.policies import LABEL_SIZE, LAYER_NORM_EPS, Normalised
+from fer_gym_agents.sb3.policies import LAYER_NORM_EPS, PerClass
 
 
 class SelectorPolicy(BasePolicy):
     """The policy network of RLPS: five fully connected layers, ReLU, sigmoid (Eq. 1).
 
-    Observations are normalised first, see `Normalised`. There is no critic: values are zero.
+    Where labels are observed, the last layer has an output for each class, see `PerClass`. There is no critic: values
+    are zero.
 
     Args:
         observation_space: a flat Box.
@@ -49,21 +49,18 @@ class SelectorPolicy(BasePolicy):
         super().__init__(observation_space, action_space)
         assert not use_sde, "generalised state-dependent exploration is for continuous actions"
         assert isinstance(observation_space, spaces.Box)
-        self.normalise = Normalised(observation_space)
-        widths = [spaces.flatdim(observation_space), *hidden]
-        layers: list[nn.Module] = []
-        for inputs, outputs in itertools.pairwise(widths):
-            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-        last = nn.Linear(widths[-1], 1)
-        nn.init.zeros_(last.weight)  # begin at pi(a = 1) = 1/2 everywhere
-        nn.init.zeros_(last.bias)
-        self.network = nn.Sequential(*layers, last)
+        self.extractor = PerClass(observation_space, hidden)
+        self.last = nn.Linear(self.extractor.width, max(self.extractor.classes, 1))
+        nn.init.zeros_(self.last.weight)  # begin at pi(a = 1) = 1/2 everywhere
+        nn.init.zeros_(self.last.bias)
         self.optimizer = torch.optim.Adam(self.parameters(), lr=lr_schedule(1), foreach=True)
 
     def logits(self, observations: PyTorchObs) -> Tensor:
         """(B, ...) to (B,): the log-odds of retaining; pi(a = 1) is their sigmoid."""
         assert isinstance(observations, Tensor)
-        logits: Tensor = self.network(self.normalise(observations.float()))[:, 0]
+        hidden, label = self.extractor.hidden(observations.float())
+        logits: Tensor = self.last(hidden)
+        logits = (logits * label).sum(dim=1) if self.extractor.classes else logits[:, 0]
         return logits
 
     def forward(self, observations: PyTorchObs, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
@@ -88,26 +85,26 @@ class SelectorPolicy(BasePolicy):
 
         A walk asks for one image at a time, and there PyTorch spends its time on calls: NumPy needs a quarter of it.
         """
-        layers = [module for module in self.network if isinstance(module, nn.Linear)]
+        layers = [module for module in (*self.extractor.layers, self.last) if isinstance(module, nn.Linear)]
         weights = [(layer.weight.detach().cpu().numpy().T, layer.bias.detach().cpu().numpy()) for layer in layers]
-        width = self.normalise.features
+        width, classes = self.extractor.features, self.extractor.classes
 
         def act(observations: NDArray[np.float32]) -> NDArray[np.int64]:
-            hidden: NDArray[Any] = np.array(observations, np.float32).reshape(len(observations), -1)  # a copy
-            features, label = hidden[:, :width], hidden[:, width:]
-            features -= np.add.reduce(features, axis=1, keepdims=True) / width
-            features *= 1 / np.sqrt(np.einsum("bi,bi->b", features, features)[:, None] / width + LAYER_NORM_EPS)
-            label *= LABEL_SIZE
+            flat: NDArray[Any] = np.array(observations, np.float32).reshape(len(observations), -1)  # a copy
+            hidden, label = flat[:, :width], flat[:, width:]
+            hidden -= np.add.reduce(hidden, axis=1, keepdims=True) / width
+            hidden *= 1 / np.sqrt(np.einsum("bi,bi->b", hidden, hidden)[:, None] / width + LAYER_NORM_EPS)
             for position, (weight, bias) in enumerate(weights):
                 if position:
                     np.maximum(hidden, 0, out=hidden)
                 hidden = hidden @ weight
                 hidden += bias
+            logits = np.einsum("bc,bc->b", hidden, label) if classes else hidden[:, 0]
             # pi(a = 1) > u is the same as log-odds > logit(u), and never overflows. The logit is NumPy's: PyTorch would
             # wake threads for it, which wait for milliseconds until those of NumPy's products have gone to sleep.
-            uniform = torch.rand(len(hidden)).numpy()
+            uniform = torch.rand(len(logits)).numpy()
             with np.errstate(divide="ignore"):  # u = 0
-                actions: NDArray[np.int64] = (hidden[:, 0] > np.log(uniform / (1 - uniform))).astype(np.int64)
+                actions: NDArray[np.int64] = (logits > np.log(uniform / (1 - uniform))).astype(np.int64)
             return actions
 
         return act
@@ -198,9 +195,9 @@ class Reinforce(FrozenWalks):
         gradient: str = "natural",
         pretrain_episodes: int = 10,
         refresh_episodes: int = 1,
-        n_epochs: int = 2,
+        n_epochs: int = 3,
         batch_size: int | None = 64,
-        ent_coef: float = 0.06,
+        ent_coef: float = 0.04,
         max_grad_norm: float = 1.0,
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,

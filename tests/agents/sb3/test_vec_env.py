@@ -237,7 +237,7 @@ def test_reinforce_does_not_learn_from_idle_steps(gradient: str, monkeypatch: py
         walkers(), gradient=gradient, pretrain_episodes=0, refresh_episodes=0, n_epochs=1, batch_size=100, ent_coef=0.3,
         max_grad_norm=1e9, seed=0,
     )  # fmt: skip
-    bias = model.policy.network[-1].bias
+    bias = model.policy.last.bias
     nn.init.constant_(bias, 0.7)
     ascents = []
     monkeypatch.setattr(model.policy.optimizer, "step", lambda: ascents.append(-bias.grad.item()))

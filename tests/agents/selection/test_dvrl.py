@@ -32,16 +32,14 @@ def test_the_baseline_is_the_moving_average_of_the_returns() -> None:
 def test_a_rate_outside_the_bounds_comes_back(bias: float, low: float, high: float) -> None:
     agent = Dvrl(ToyWalk(worth=0.0), seed=0, learning_rate=0.01, n_epochs=20)
     with torch.no_grad():
-        agent.policy.network[-1].bias.fill_(bias)
+        agent.policy.last.bias.fill_(bias)
     assert not low < _rate(agent) < high
     agent.learn(16 * 10)
     assert low < _rate(agent) < high
 
 
 def test_within_the_bounds_it_costs_nothing() -> None:
-    free, dear = (
-        Dvrl(ToyWalk(), seed=0, penalty=penalty).learn(16).policy.network[-1].weight for penalty in (0.0, 100.0)
-    )
+    free, dear = (Dvrl(ToyWalk(), seed=0, penalty=penalty).learn(16).policy.last.weight for penalty in (0.0, 100.0))
     assert torch.equal(free, dear)
 
 
@@ -50,7 +48,7 @@ def test_one_update_by_hand() -> None:
     agent = Dvrl(ToyWalk(), seed=0, n_epochs=1, max_grad_norm=1e9)
     agent.mean_return = 0.25
     gradients: list[float] = []
-    agent.policy.network[-1].bias.register_hook(lambda gradient: gradients.append(gradient.item()))
+    agent.policy.last.bias.register_hook(lambda gradient: gradients.append(gradient.item()))
     agent.learn(16)
     actions = agent.rollout_buffer.actions.mean()
     episode_return = float(agent.rollout_buffer.returns.mean())

@@ -60,7 +60,7 @@ def test_five_fully_connected_layers() -> None:
 
 def test_probabilities_agree_with_each_other() -> None:
     model = quick(ToyWalk())
-    nn.init.normal_(model.policy.network[-1].weight, std=3.0)
+    nn.init.normal_(model.policy.last.weight, std=3.0)
     observations = torch.randn(2000, 4)[:1].expand(2000, 4)
     keep = float(model.policy.keep_probability(observations[:1].numpy())[0])
     assert 0.05 < keep < 0.95
@@ -78,7 +78,7 @@ def test_probabilities_agree_with_each_other() -> None:
 
 def test_the_walker_acts_by_the_probabilities() -> None:
     model = quick(ToyWalk())
-    nn.init.normal_(model.policy.network[-1].weight, std=3.0)
+    nn.init.normal_(model.policy.last.weight, std=3.0)
     observations = torch.randn(500, 4).numpy()
     torch.manual_seed(0)
     actions = model.policy.sampler()(observations)
@@ -95,7 +95,7 @@ def test_the_walker_acts_by_the_probabilities() -> None:
 
 def test_features_that_grow_mean_the_same() -> None:
     model = quick(ToyWalk())
-    nn.init.normal_(model.policy.network[-1].weight)
+    nn.init.normal_(model.policy.last.weight)
     one = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
     probabilities = model.policy.keep_probability(one)
     assert np.ptp(probabilities) > 0.01
@@ -108,9 +108,9 @@ def test_prediction() -> None:
     assert single.shape == ()
     assert state is None
     batch = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
-    nn.init.normal_(model.policy.network[-1].weight)
+    nn.init.normal_(model.policy.last.weight)
     with torch.no_grad():
-        model.policy.network[-1].bias -= model.policy.logits(torch.from_numpy(batch)).median() + 1e-4
+        model.policy.last.bias -= model.policy.logits(torch.from_numpy(batch)).median() + 1e-4
     expected = model.policy.keep_probability(batch) > 0.5
     assert 0 < expected.sum() < 50
     actions, _ = model.predict(batch, deterministic=True)
@@ -143,7 +143,7 @@ def test_the_best_policy_is_the_one_documented(worth: float) -> None:
 def test_the_gradient_is_the_one_documented(gradient: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One pass in one batch, from log-odds of 0.7 everywhere: the gradient in the last layer's bias."""
     model = quick(ToyWalk(16), gradient=gradient, n_epochs=1, batch_size=16, ent_coef=0.3, max_grad_norm=1e9)
-    bias = model.policy.network[-1].bias
+    bias = model.policy.last.bias
     nn.init.constant_(bias, 0.7)
     ascents = []
     monkeypatch.setattr(model.policy.optimizer, "step", lambda: ascents.append(-bias.grad.item()))
