@@ -127,7 +127,7 @@ def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any])
         settings: its other keywords.
 
     Raises:
-        UsageError: if there is no agent of that name, or it does not take a setting.
+        UsageError: if there is no agent of that name, it does not take a setting, or it is no agent.
     """
     found = entry_points(group=GROUP, name=name)
     try:
@@ -141,6 +141,8 @@ def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any])
         raise UsageError(
             f"agent: {name!r} cannot be loaded ({error}); the reference agents need pip install 'fer-gym[agents]'"
         ) from error
+    if not callable(factory):
+        raise UsageError(f"agent: {name!r} is a {type(factory).__name__}; use what can be called with env and seed")
     try:
         agent: Agent = factory(env=env, seed=seed, **settings)
     except TypeError as error:
@@ -150,7 +152,18 @@ def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any])
         raise UsageError(f"agent: {name!r} does not take these settings: {error}") from error
     except ImportError as error:
         raise UsageError(f"agent: {error}") from error
+    check_has(agent, name, "learn")
     return agent
+
+
+def check_has(agent: Agent, name: str, method: str) -> None:
+    """Raise if an agent has no such method.
+
+    Raises:
+        UsageError: naming both.
+    """
+    if not callable(getattr(agent, method, None)):
+        raise UsageError(f"agent: {name!r} makes a {type(agent).__name__}, which has no method `{method}`")
 
 
 def learned(

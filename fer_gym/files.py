@@ -1,27 +1,95 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and places that can be written to."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from fer_gym.errors import UsageError
+
+
+def at(place: str | os.PathLike[str]) -> Path:
+    """A path as a user gives it: a leading "~" is a home folder, if it is a user's."""
+    return Path(os.path.expanduser(place))
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """Write a file under another name and rename it at the end: a reader sees a whole one or none.
 
-    Should the block raise or the process be stopped, whatever was at `path` before is there still.
+    Should the block raise or the process be stopped, whatever was at `path` before is there still; after a power cut
+    it is the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    temporary = _beside(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        # Not by `tempfile`, whose files nobody else may read: here the umask decides, as for any other file.
+        with temporary.open("xb") as file:
             yield file
-        os.replace(name, path)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+    synced(path.parent)
+
+
+def synced(folder: Path) -> None:
+    """Have the system write a folder's entries to the disk, where it lets one ask for that."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder if it is not there, and see that files can be made in it: before hours of work, not after.
+
+    Raises:
+        UsageError: if they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = _beside(folder / "probe")
+        probe.write_bytes(b"\0")
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written to ({error.strerror}); choose another --out") from error
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep other processes out of a place, as long as this one lives.
+
+    Args:
+        path: of the lock's file, which is made and removed.
+
+    Raises:
+        UsageError: if another process holds it.
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows
+        yield
+        return
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"{path.parent}: another run is writing here; choose another --out") from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}.part")

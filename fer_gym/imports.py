@@ -20,6 +20,8 @@ def find(name: str) -> Any:
         AttributeError: if the module has no such object.
     """
     module, _, attribute = name.partition(":")
+    if not module:
+        raise ImportError("it names no module")
     return functools.reduce(getattr, attribute.split("."), import_module(module))
 
 

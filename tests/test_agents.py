@@ -2,11 +2,15 @@ import gymnasium as gym
 import pytest
 
 from fer_gym import agents
+from fer_gym.errors import UsageError
 
 
 class Named:
     def __init__(self, env, seed, temperature=1):
         self.arguments = env, seed, temperature
+
+    def learn(self, total_timesteps):
+        raise NotImplementedError
 
 
 def test_reference_agents_are_installed():
@@ -22,6 +26,19 @@ def test_a_scripts_class():
 @pytest.mark.parametrize("name", ["nobody", "no_such_module:Agent", f"{__name__}:Nothing"])
 def test_an_unknown_agent_is_named(name):
     with pytest.raises(ValueError, match=name):
+        agents.make(name, gym.make("CartPole-v1"), 0, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("builtins:dict", "makes a dict, which has no method `learn`"),
+        ("os:path", "is a module; use what can be called with env and seed"),
+        (":Named", "cannot be loaded \\(it names no module\\)"),
+    ],
+)
+def test_what_is_no_agent(name, what):
+    with pytest.raises(UsageError, match=f"^agent: '{name}' {what}"):
         agents.make(name, gym.make("CartPole-v1"), 0, {})
 
 

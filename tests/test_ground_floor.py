@@ -1,11 +1,15 @@
 """The ground floor: checks of keywords, pictures of arrays, progress."""
 
 import math
+import os
+import stat
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fer_gym import files
 from fer_gym.checks import check_choice, check_count, check_flag, check_number, check_options
 from fer_gym.errors import UsageError
 from fer_gym.pictures import to_picture
@@ -38,6 +42,41 @@ def test_numbers_that_are_not_allowed(value: object, allowed: str) -> None:
         check_number("rate", value, allowed)
     where = "" if allowed == "(-inf, inf)" else f" in {allowed}"
     assert str(raised.value) == f"rate: {value!r} is not allowed; use a finite number{where}"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="has no umask")
+def test_a_file_is_as_readable_as_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with files.written_whole(tmp_path / "new") as file:
+            file.write(b"all of it")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, order = tmp_path / "file", []
+    sync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: order.append("sync") or sync(handle))
+    monkeypatch.setattr(os, "replace", lambda one, other: order.append("rename") or replace(one, other))
+    with files.written_whole(path) as file:
+        file.write(b"old")
+    assert order[:2] == ["sync", "rename"]  # content, then its name: a power cut leaves old or new
+    monkeypatch.setattr(os, "fsync", lambda handle: 1 / 0)
+    with pytest.raises(ZeroDivisionError), files.written_whole(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_is_replaced_and_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"somebody's")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with files.written_whole(tmp_path / "link") as file:
+        file.write(b"ours")
+    assert (tmp_path / "elsewhere").read_bytes() == b"somebody's"
+    assert (tmp_path / "link").read_bytes() == b"ours"
 
 
 def test_whole_numbers() -> None:

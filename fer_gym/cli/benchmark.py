@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fer_gym import data
+from fer_gym.checks import check_number
+from fer_gym.cli import errors
+from fer_gym.cli.train import LARGEST_SEED
 from fer_gym.errors import UsageError
 
 if TYPE_CHECKING:  # with PyTorch and Matplotlib, which the other commands do not need
@@ -126,9 +129,12 @@ def seeds_of(text: str) -> tuple[int, ...]:
     if text == "tuning":
         return TUNING_SEEDS
     try:
-        return tuple(int(seed) for seed in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"seeds: {text!r} is not allowed; use whole numbers such as 0,1,2, or 'tuning'") from error
+        seeds = tuple(int(seed) for seed in text.split(","))
+    except ValueError:
+        seeds = (-1,)
+    if len(set(seeds)) < len(seeds) or not all(0 <= seed <= LARGEST_SEED for seed in seeds):
+        raise UsageError(f"seeds: {text!r} is not allowed; use whole numbers such as 0,1,2, each once, or 'tuning'")
+    return seeds
 
 
 def _run(
@@ -144,12 +150,14 @@ def _run(
     from fer_gym.benchmark.report import page
     from fer_gym.benchmark.run import runner
 
+    if minutes is not None:
+        check_number("minutes", minutes, "(0, inf)")
     place = None if root is None else str(root)
     try:
         done, failed = runner.run(suite, out, place, resume=resume, launch=launch, minutes=minutes)
     except KeyboardInterrupt:
         print(f"\nfer-gym: stopped; the finished trials are in {out}, go on with --resume", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise typer.Exit(errors.INTERRUPTED) from None
     if done:
         made = page.make(out, place)
         _print(made, chapter or page.SUMMARY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,9 @@ class _CommandLine(TyperGroup):
             return super().invoke(ctx)
         except (typer.Abort, BrokenPipeError):
             raise
+        except KeyboardInterrupt:  # in a command that has nothing to say of it
+            print("\nfer-gym: stopped", file=sys.stderr)
+            raise typer.Exit(errors.INTERRUPTED) from None
         except Exception as error:
             if hasattr(error, "exit_code"):  # Typer's own: a wrong option, or an exit that a command asked for
                 raise

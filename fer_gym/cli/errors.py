@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 
@@ -11,6 +12,8 @@ from fer_gym.errors import UsageError
 MISTAKE = 2
 #: Exit status for any other exception.
 BUG = 1
+#: Exit status of a command that Ctrl-C stopped.
+INTERRUPTED = 128 + signal.SIGINT
 
 # What the commands import of the extra `benchmark`.
 _EXTRA = {"jinja2", "matplotlib", "rich", "scipy", "sklearn", "typer"}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fer_gym import data
+from fer_gym import data, files
+from fer_gym.cli import errors
 from fer_gym.cli.benchmark import launcher_of, seeds_of
 from fer_gym.cli.train import settings_of
 from fer_gym.tasks import CANDIDATES, TASKS, CalibratedTask
@@ -91,7 +92,10 @@ def score(
     if len(records) == len(numbers):
         made = scoring.of_outcomes(found, agent, numbers, sorted(records, key=lambda each: numbers.index(each["seed"])))
         print(made)
-        print(json.dumps(made.as_json()))
+        text = json.dumps(made.as_json())
+        print(text)
+        with files.written_whole(out / "score.json") as file:
+            file.write(f"{text}\n".encode())
 
 
 def _run(suite: Suite, out: Path, task: CalibratedTask, root: Path | None, resume: bool, workers: int) -> list[Record]:
@@ -104,7 +108,7 @@ def _run(suite: Suite, out: Path, task: CalibratedTask, root: Path | None, resum
         records, failed = runner.run(suite, out, None if place is None else str(place), resume=resume, launch=launch)
     except KeyboardInterrupt:
         print(f"\nfer-gym: stopped; the finished trials are in {out}, go on with --resume", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise typer.Exit(errors.INTERRUPTED) from None
     for trial, reason in failed.items():
         print(f"fer-gym: {trial} failed: {reason}", file=sys.stderr)
     if failed:

@@ -9,7 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
+from fer_gym.cli import errors
 from fer_gym.errors import UsageError
+
+#: What NumPy's and Stable-Baselines3's global generators take.
+LARGEST_SEED = 2**32 - 1
 
 
 def train(
@@ -20,12 +24,13 @@ def train(
     episodes: Annotated[int, typer.Option(help="Episodes to learn from.", min=1)] = 10,
     env: Annotated[list[str], typer.Option("--env", "-e", help="KEY=VALUE: a keyword of the environment.")] = [],  # noqa: B006
     agent_settings: Annotated[list[str], typer.Option("--set", "-s", help="KEY=VALUE: a keyword of the agent.")] = [],  # noqa: B006
-    seed: Annotated[int, typer.Option(help="The seed of the environment and the agent.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed of the environment and the agent.", min=0, max=LARGEST_SEED)] = 0,
     num_envs: Annotated[
         int, typer.Option(help="Environments at once: walkers in ImageSelect-v0, children in RegTune-v0.", min=1)
     ] = 1,
     out: Annotated[Path, typer.Option(help="Where the agent is saved.")] = Path("agent"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run of the same arguments.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an agent that is there.")] = False,
 ) -> None:
     """Train one agent, print a line for each episode, and save the agent."""
     from fer_gym.train import run as training  # with PyTorch, which the other commands do not need
@@ -35,10 +40,10 @@ def train(
         env_id, settings_of(env), chosen, settings_of(agent_settings), episodes, seed, num_envs
     )
     try:
-        training.run(arguments, out, resume=resume)
+        training.run(arguments, out, resume=resume, overwrite=overwrite)
     except training.Stopped as stopped:
         print(f"\nfer-gym: stopped; {stopped}", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise typer.Exit(errors.INTERRUPTED) from None
 
 
 def settings_of(pairs: list[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym import files
 from fer_gym.checks import check_choice, check_count
 from fer_gym.data import affectnet, cifar100, expw, fer2013, folder, rafdb, synthetic
 from fer_gym.data import noise as noises
@@ -169,7 +170,7 @@ def default_root(name: str) -> Path | None:
     place = os.environ.get(_DATA)
     if not place or name not in _IN_DATA:
         return None
-    paths = (Path(place).expanduser() / each for each in _IN_DATA[name])
+    paths = (files.at(place) / each for each in _IN_DATA[name])
     return next((path for path in paths if path.exists()), None)
 
 

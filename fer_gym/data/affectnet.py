@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_gym import files
 from fer_gym.data import face_files, images
 from fer_gym.data.face_files import Face
 from fer_gym.data.splits import Splits
@@ -69,7 +70,7 @@ def load(
         DatasetError: if the data is missing or broken.
         UsageError: if an option's value is not allowed.
     """
-    path = Path(root).expanduser()
+    path = files.at(root)
     if isinstance(classes, bool) or classes not in (7, 8):
         raise UsageError(f"classes: {classes!r} is not allowed; use 7 or 8")
     if (path / _SETS["train"]).is_dir():

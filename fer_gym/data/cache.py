@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym import files
 from fer_gym.errors import DatasetError
 
 #: Part of every key: raise it when what loaders write changes.
@@ -32,7 +33,7 @@ _STALE_SECONDS = 24 * 3600.0
 def folder() -> Path:
     """The cache folder: `FER_GYM_CACHE`, else `fer-gym` in `XDG_CACHE_HOME` or `~/.cache`."""
     if named := os.environ.get("FER_GYM_CACHE"):
-        return Path(named).expanduser()
+        return files.at(named)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "fer-gym"
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym import files
 from fer_gym.checks import check_choice
 from fer_gym.data import array_pickles, cache, carving
 from fer_gym.data.splits import Splits
@@ -47,11 +48,11 @@ def load(root: str | os.PathLike[str], seed: Sequence[int] = (0,), *, labels: st
         UsageError: if `labels` is none of the two.
     """
     check_choice("labels", labels, LABELS)
-    path = Path(root).expanduser()
+    path = files.at(root)
     if (path / _FOLDER).is_dir():
         path = path / _FOLDER
-    files = [path / name for name in _FILES] if path.is_dir() else [path]
-    for file in files:
+    parts = [path / name for name in _FILES] if path.is_dir() else [path]
+    for file in parts:
         if not file.is_file():
             raise DatasetError(f"{file}: no such file; give root= {FORMS}")
 
@@ -68,7 +69,7 @@ def load(root: str | os.PathLike[str], seed: Sequence[int] = (0,), *, labels: st
             np.save(directory / f"{name}_pixels.npy", pixels)
             np.save(directory / f"{name}_labels.npy", given)
 
-    key = {"sources": [cache.file_key(file) for file in files], "labels": labels}
+    key = {"sources": [cache.file_key(file) for file in parts], "labels": labels}
     decoded = cache.cached("cifar100", key, build)
     classes = tuple(decoded["classes"].tolist())
     return carving.carved("cifar100", key, decoded, classes, {"val": VALIDATION}, seed, path)

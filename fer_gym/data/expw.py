@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from fer_gym import files
 from fer_gym.checks import check_number
 from fer_gym.data import face_files
 from fer_gym.data.face_files import Face
@@ -49,7 +50,7 @@ def load(
         DatasetError: if the data is missing or broken.
         UsageError: if an option's value is not allowed.
     """
-    path = Path(root).expanduser()
+    path = files.at(root)
     if min_confidence is not None:
         check_number("min_confidence", min_confidence)
     least = -math.inf if min_confidence is None else float(min_confidence)

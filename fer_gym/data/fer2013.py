@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym import files
 from fer_gym.data import cache, ferplus, images
 from fer_gym.data.splits import Split, Splits
 from fer_gym.errors import DatasetError
@@ -125,7 +126,7 @@ def _votes(
 
 def _find(root: str | os.PathLike[str]) -> Path:
     """The CSV, the zip, or the folder with the class folders that `root` means."""
-    path = Path(root).expanduser()
+    path = files.at(root)
     if path.is_dir():
         for name in ("fer2013.csv", "icml_face_data.csv"):
             if (path / name).is_file():

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym import files
 from fer_gym.data.splits import DOUBTED, UNTOUCHED, Split
 from fer_gym.errors import DatasetError
 
@@ -70,7 +71,7 @@ def find(data: Path, name: str, given: str | os.PathLike[str] | None, keyword: s
         DatasetError: if there is none.
     """
     if given is not None:
-        places = [Path(given).expanduser()]
+        places = [files.at(given)]
     else:
         places = [data / name, data.parent / name] if data.is_dir() else [data.parent / name]
     for place in places:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym import files
 from fer_gym.data import cache, carving, images
 from fer_gym.data.splits import Split, Splits
 from fer_gym.errors import DatasetError, UsageError
@@ -53,7 +54,7 @@ def load(root: str | os.PathLike[str], rng: np.random.Generator, groups: Groups 
         UsageError: if `groups` is neither of the two, or no split is carved.
     """
     group_of = None if groups is None else _grouping(groups)
-    path = Path(root).expanduser()
+    path = files.at(root)
     if not path.is_dir():
         raise DatasetError(f"{path}: no such folder; give root= {FORMS}")
     splits = [name for name in _SPLITS if (path / name).is_dir()]
@@ -71,8 +72,8 @@ def load(root: str | os.PathLike[str], rng: np.random.Generator, groups: Groups 
         )
     for name, found in listing.items():
         _check_classes(path / name if splits else path, classes, tuple(found))
-    files = [file for found in listing.values() for pictures in found.values() for file in pictures]
-    arrays = cache.cached("folder", cache.folder_key(path, files), partial(_build, path, listing))
+    every = [file for found in listing.values() for pictures in found.values() for file in pictures]
+    arrays = cache.cached("folder", cache.folder_key(path, every), partial(_build, path, listing))
     whole = {name: Split(arrays[f"{name}_pixels"], arrays[f"{name}_labels"]) for name in listing}
     missing = [name for name in ("val", "test") if name not in whole]
     if missing:
@@ -109,7 +110,7 @@ def _groups(root: Path, found: dict[str, list[str]], group_of: Callable[[str], H
     """The number of each picture's group."""
     numbers: dict[Hashable, int] = {}
     of = []
-    for file in (file for files in found.values() for file in files):
+    for file in (file for pictures in found.values() for file in pictures):
         group = group_of(os.path.basename(file))
         if group is None:
             raise DatasetError(f"{root / file}: no group by groups=; rename the picture, or correct groups=")
@@ -149,14 +150,14 @@ def _build(root: Path, listing: dict[str, dict[str, list[str]]], directory: Path
     first = next(iter(listing["train"].values()))[0]
     channels, height, width = images.decode(images.read(root / first), str(root / first)).shape
     expected = channels, height, width
-    total = sum(len(files) for found in listing.values() for files in found.values())
+    total = sum(len(pictures) for found in listing.values() for pictures in found.values())
     with progress(f"decoding {root}", total) as bar:
         for split, found in listing.items():
-            labels = np.repeat(np.arange(len(found)), [len(files) for files in found.values()]).astype(np.int64)
+            labels = np.repeat(np.arange(len(found)), [len(pictures) for pictures in found.values()]).astype(np.int64)
             pixels = np.lib.format.open_memmap(
                 directory / f"{split}_pixels.npy", mode="w+", dtype=np.uint8, shape=(len(labels), *expected)
             )
-            for i, file in enumerate(file for files in found.values() for file in files):
+            for i, file in enumerate(file for pictures in found.values() for file in pictures):
                 pixels[i] = images.decode(images.read(root / file), str(root / file), expected)
                 bar.advance()
             np.save(directory / f"{split}_labels.npy", labels)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
+from fer_gym import files
 from fer_gym.data import face_files
 from fer_gym.data.face_files import Face
 from fer_gym.data.splits import Splits
@@ -39,7 +40,7 @@ def load(
         DatasetError: if the data is missing or broken.
         UsageError: if an option's value is not allowed.
     """
-    path = Path(root).expanduser()
+    path = files.at(root)
     return face_files.load(
         "rafdb",
         path,

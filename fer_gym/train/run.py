@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,8 @@ from typing import Any
 
 import gymnasium as gym
 
-from fer_gym import agents, imports
+import fer_gym
+from fer_gym import agents, files, imports
 from fer_gym.description import description
 from fer_gym.envs import RegTuneEnv
 from fer_gym.envs.image_select.run import RunEnv
@@ -19,6 +22,7 @@ from fer_gym.episodes import EpisodeLog, VectorEpisodeLog, in_words
 from fer_gym.errors import UsageError
 from fer_gym.progress import progress
 from fer_gym.train import checkpoint
+from fer_gym.training import VERSION
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Stopped(Exception):
     """The run was stopped with Ctrl-C; the message says how to go on."""
 
 
-def run(arguments: Arguments, out: Path, *, resume: bool) -> list[dict[str, Any]]:
+def run(arguments: Arguments, out: Path, *, resume: bool, overwrite: bool = False) -> list[dict[str, Any]]:
     """Train an agent, print a line for each episode, and save the agent.
 
     After each episode a checkpoint is written beside `out`. It is removed when the agent is saved.
@@ -70,21 +74,39 @@ def run(arguments: Arguments, out: Path, *, resume: bool) -> list[dict[str, Any]
         out: where the agent is saved.
         resume: go on after the last whole episode of a stopped run with the same arguments. The agent and the rows are
             those of a run that never stopped, bit for bit.
+        overwrite: replace an agent that is there.
 
     Returns:
         A row for each episode.
 
     Raises:
-        UsageError: if an argument is not allowed, if there is a checkpoint and `resume` is False, or if the checkpoint
-            is that of a run with other arguments.
+        UsageError: if an argument is not allowed, `out` cannot be written to, another run writes there or an agent is
+            there, if there is a checkpoint and `resume` is False, or if the checkpoint is that of a run with other
+            arguments, on other data or of another version.
         Stopped: by Ctrl-C.
     """
     path = out.with_name(f"{out.name}.checkpoint") / "state.pt"
+    going_on = resume and path.exists()  # if that run was stopped while it saved, there may be an agent
+    if not (overwrite or going_on):
+        for place in _places(out):
+            if place.exists():
+                raise UsageError(f"{place}: already there; add --overwrite to replace it, or choose another --out")
+    files.check_writable(path.parent)
+    try:
+        with files.held(path.with_name("running")):
+            return _run(arguments, out, path, resume)
+    finally:
+        if not path.exists():
+            shutil.rmtree(path.parent)
+
+
+def _run(arguments: Arguments, out: Path, path: Path, resume: bool) -> list[dict[str, Any]]:
     remedy = "there is no checkpoint yet, the same command starts anew"
     try:
-        saved = _checkpoint(path, arguments, resume)
         log, env = _make(arguments, lambda row: say(row))  # defined below: no bar before the arguments are checked
-        learner = agents.make(arguments.agent, env, arguments.seed, arguments.agent_settings)
+        described = arguments.described() | _provenance(log)
+        saved = _checkpoint(path, described, arguments.episodes, resume)
+        learner = _learner(arguments, env)
         if isinstance(log, VectorEpisodeLog):
             obstacle: str | None = "it has several environments"
         else:
@@ -100,18 +122,60 @@ def run(arguments: Arguments, out: Path, *, resume: bool) -> list[dict[str, Any]
                 print(f"episode {number}{of}: {in_words(row)}", flush=True)
                 bar.advance()
 
-            _learn(learner, log, arguments, None if obstacle else path, saved)
-        learner.save(out)
+            _learn(learner, log, arguments, described, None if obstacle else path, saved)
+        written = _save(learner, out)
     except KeyboardInterrupt:
         raise Stopped("go on with --resume" if path.exists() else remedy) from None
-    if path.parent.exists():
-        shutil.rmtree(path.parent)
-    # Stable-Baselines3 adds an ending to a name that has none.
-    print(f"saved the agent to {out if out.exists() else out.with_name(out.name + '.zip')}")
+    path.unlink(missing_ok=True)
+    print(f"saved the agent to {written}")
     return log.rows
 
 
-def _checkpoint(path: Path, arguments: Arguments, resume: bool) -> dict[str, Any] | None:
+def _places(out: Path) -> tuple[Path, Path]:
+    """Where the agent may be saved: Stable-Baselines3 adds an ending to a name that has none."""
+    return out, out.with_name(f"{out.name}.zip")
+
+
+def _save(learner: agents.Agent, out: Path) -> Path:
+    """Save an agent, whole or not at all; returns where it is."""
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
+        learner.save(Path(folder) / out.name)
+        for written in Path(folder).iterdir():
+            place = out.with_name(written.name)
+            if place.is_dir():
+                shutil.rmtree(place)
+            os.replace(written, place)
+    files.synced(out.parent)
+    return next((place for place in _places(out) if place.exists()), out)
+
+
+def _learner(arguments: Arguments, env: Any) -> agents.Agent:
+    """The agent. What its library says of settings that were given on the command line is a user's mistake."""
+    try:
+        learner = agents.make(arguments.agent, env, arguments.seed, arguments.agent_settings)
+    except UsageError:
+        raise
+    except Exception as error:
+        if not arguments.agent_settings:
+            raise
+        given = ", ".join(f"{name}={value!r}" for name, value in arguments.agent_settings.items())
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise UsageError(f"agent: {arguments.agent!r} cannot be built with {given} ({reason})") from error
+    agents.check_has(learner, arguments.agent, "save")
+    return learner
+
+
+def _provenance(log: EpisodeLog | VectorEpisodeLog) -> dict[str, str]:
+    """What decides a run's bits beside its arguments, by its name in messages."""
+    splits = getattr(log.unwrapped, "splits", None)
+    return {
+        "the version of fer-gym": fer_gym.__version__,
+        "the training code": str(VERSION),
+        **({} if splits is None else {"the data": splits.fingerprint()}),
+    }
+
+
+def _checkpoint(path: Path, described: dict[str, Any], episodes: int, resume: bool) -> dict[str, Any] | None:
     if not path.exists():
         if resume:
             print(f"no checkpoint in {path.parent}: starting from the beginning", flush=True)
@@ -121,8 +185,8 @@ def _checkpoint(path: Path, arguments: Arguments, resume: bool) -> dict[str, Any
             f"{path.parent}: the checkpoint of an unfinished run; add --resume to go on with it, remove it to start "
             "anew, or choose another --out"
         )
-    saved = checkpoint.read(path, arguments.described())
-    print(f"going on after episode {len(saved['rows'])}/{arguments.episodes}", flush=True)
+    saved = checkpoint.read(path, described)
+    print(f"going on after episode {len(saved['rows'])}/{episodes}", flush=True)
     return saved
 
 
@@ -143,6 +207,8 @@ def _make(arguments: Arguments, note: Callable[[dict[str, Any]], None]) -> tuple
         raise UsageError(f"environment {arguments.env_id!r}: there is no module {module!r}") from error
     except gym.error.UnregisteredEnv as error:
         raise UsageError(f"environment {arguments.env_id!r} is unknown; use ImageSelect-v0 or RegTune-v0") from error
+    except gym.error.Error as error:
+        raise UsageError(f"environment {arguments.env_id!r}: {error}") from error
     except TypeError as error:
         if "unexpected keyword" not in str(error):
             raise
@@ -151,7 +217,14 @@ def _make(arguments: Arguments, note: Callable[[dict[str, Any]], None]) -> tuple
     return several, agents.adapted(several)
 
 
-def _learn(learner: Any, log: Any, arguments: Arguments, path: Path | None, saved: dict[str, Any] | None) -> None:
+def _learn(
+    learner: Any,
+    log: Any,
+    arguments: Arguments,
+    described: dict[str, Any],
+    path: Path | None,
+    saved: dict[str, Any] | None,
+) -> None:
     """Learn to the end, from the start or from the checkpoint `saved`; write checkpoints to `path`, if it is one."""
     steps = _steps(log.unwrapped, arguments)
     if path is None:
@@ -165,7 +238,7 @@ def _learn(learner: Any, log: Any, arguments: Arguments, path: Path | None, save
         # Some algorithms train many times an episode.
         nonlocal episodes_saved
         if len(log.rows) > episodes_saved:
-            checkpoint.write(path, arguments.described(), learner, log)
+            checkpoint.write(path, described, learner, log)
             episodes_saved = len(log.rows)
 
     with checkpoint.after_each_training(learner, save_checkpoint):

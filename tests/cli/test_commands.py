@@ -141,10 +141,38 @@ def test_train_saves_an_agent_that_loads(tmp_path: Path):
         (["train", "RegTune-v0", "-s", "temperature=2"], "agent: 'ppo' does not take these settings"),
         (["train", "RegTune-v0", "-e", "chunks=0"], "chunks: 0 is not allowed"),
         (["train", "NoSuchEnv-v0"], "environment 'NoSuchEnv-v0' is unknown"),
+        (["train", "Image Select"], "environment 'Image Select': Malformed environment ID"),
+        (["train", "nobodys:Env-v0"], "environment 'nobodys:Env-v0': there is no module 'nobodys'"),
+        (["train", "--agent", "builtins:dict"], "agent: 'builtins:dict' makes a dict, which has no method `learn`"),
+        (["train", "-s", "learning_rate=abc"], "agent: 'reinforce' cannot be built with learning_rate='abc' ("),
+        (["train", "-s", "ent_coef=abc"], "ent_coef: 'abc' is not allowed; use a finite number in [0, inf)"),
+        (["train", "-s", "n_epochs=0"], "n_epochs: 0 is not allowed"),
+        (["train", "-s", "batch_size=-5"], "batch_size: -5 is not allowed"),
+        (["train", "-s", "pretrain_episodes=-1"], "pretrain_episodes: -1 is not allowed"),
+        (["train", "-e", "dataset=fer2013", "-e", "root=~nosuchuser/x"], "~nosuchuser/x"),
+        (["train", "--seed", "-1"], "--seed"),
+        (["benchmark", "--minutes", "nan"], "minutes: nan is not allowed; use a finite number in (0, inf)"),
+        (["benchmark", "--minutes", "-3"], "minutes: -3.0 is not allowed"),
+        (["benchmark", "--seeds", "-1"], "seeds: '-1' is not allowed; use whole numbers such as 0,1,2, each once"),
+        (["benchmark", "--seeds", "1,1"], "seeds: '1,1' is not allowed"),
+        (["score", "ImageSelect-Flips-v0", "--agent", "ppo", "--seeds", "x"], "seeds: 'x' is not allowed"),
     ],
 )
-def test_bad_input_is_one_clear_line(arguments, message):
+def test_bad_input_is_one_clear_line(arguments, message, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if arguments[0] == "train" and "RegTune-v0" not in arguments:
+        arguments = [*arguments, "-e", "limit=30", "-e", "pretrain_epochs=0"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
     assert message in result.stderr
     assert "Traceback" not in result.output
+    assert not any(tmp_path.rglob("*.checkpoint"))
+
+
+@pytest.mark.parametrize("command", [["train", "-e", "limit=30", "-e", "pretrain_epochs=0"], ["benchmark"]])
+def test_an_output_that_cannot_be_written_is_found_at_once(command, tmp_path: Path):
+    (tmp_path / "file").write_text("no folder")
+    result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "file" / "out")])
+    assert result.exit_code == 2
+    assert "cannot be written to (Not a directory); choose another --out" in result.stderr
+    assert result.stdout == ""

@@ -24,6 +24,9 @@ class Numpys:
     def learn(self, total_timesteps):
         np.zeros(3).reshape(2, 2)
 
+    def save(self, path):
+        raise NotImplementedError
+
 
 def raised(monkeypatch, error: Exception, *arguments: str):
     """The result of `fer-gym data ls` when it raises."""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from typing import Any
 
@@ -29,6 +30,11 @@ class Killed(KeepAll):
 class Buggy(KeepAll):
     def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Any:
         return [][total_timesteps]
+
+
+class Leaving(KeepAll):
+    def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Any:
+        sys.exit("enough")
 
 
 class WrongAction(KeepAll):

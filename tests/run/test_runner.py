@@ -237,6 +237,16 @@ def test_an_agent_that_hangs_or_errs_costs_its_own_trial(launch, tmp_path: Path)
     assert "'retain'" in failed["walk, WrongAction, seed 0"]
 
 
+@pytest.mark.parametrize("launch", [launchers.in_turn, SIDE_BY_SIDE], ids=["in turn", "side by side"])
+def test_an_agent_that_exits_costs_its_own_trial(launch, tmp_path: Path):
+    arms = (Arm("leaving", "hanging:Leaving"), Arm("all", "keep_all"))
+    env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}
+    suite = Suite("test", (SelectionTask("walk", arms, env, 1, 1),), seeds=(0,))
+    done, failed = runner.run(suite, tmp_path, None, resume=False, launch=launch)
+    assert [record["arm"] for record in done] == ["all"]
+    assert failed["walk, leaving, seed 0"].startswith("SystemExit: enough (traceback: ")
+
+
 def test_a_killed_process_costs_its_own_trial(tmp_path: Path):
     arms = (Arm("killed", "hanging:Killed"), Arm("one", "random", {"keep_ratio": 0.5}), Arm("all", "keep_all"))
     env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}

@@ -17,7 +17,10 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from typer.testing import CliRunner
 
+import fer_gym
+from fer_gym import files
 from fer_gym.cli.commands import app
+from fer_gym.data import Splits
 from fer_gym.envs import ImageSelectEnv
 from fer_gym.envs.image_select import run as selection
 from fer_gym.episodes import EpisodeLog, VectorEpisodeLog
@@ -196,7 +199,8 @@ def test_a_killed_run_goes_on_to_the_same_bits(tiny, final_states, tmp_path: Pat
     done = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, tests, *command], capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert "episode 3/4" in done.stdout
-    assert len(list((tmp_path / "killed.checkpoint").iterdir())) == 2  # the whole one and the half one
+    whole_one, half_one = tmp_path.glob("killed.checkpoint/state.pt"), tmp_path.glob("killed.checkpoint/.*.part")
+    assert (len(list(whole_one)), len(list(half_one))) == (1, 1)
 
     resumed = CliRunner().invoke(app, [*command, "--resume"])
     assert resumed.exit_code == 0, resumed.output
@@ -281,9 +285,63 @@ def test_an_environment_that_a_module_in_the_working_directory_registers(tiny, t
     try:
         assert len(training.run(mine, tmp_path / "agent", resume=False)) == 1
         with pytest.raises(UsageError, match="environment 'nobodys:OfMine-v0': there is no module 'nobodys'"):
-            training.run(dataclasses.replace(mine, env_id="nobodys:OfMine-v0"), tmp_path / "agent", resume=False)
+            training.run(dataclasses.replace(mine, env_id="nobodys:OfMine-v0"), tmp_path / "other", resume=False)
     finally:
         gym.registry.pop("OfMine-v0", None)
+
+
+def test_an_agent_is_not_overwritten_unless_asked(tiny, tmp_path: Path, monkeypatch):
+    out = tmp_path / "agent"
+    training.run(arguments(episodes=1), out, resume=False)
+    before = (tmp_path / "agent.zip").read_bytes()
+    for resume in (False, True):
+        with pytest.raises(UsageError, match=r"agent\.zip: already there; add --overwrite"):
+            training.run(arguments(episodes=1), out, resume=resume)
+
+    def full(agent, path):
+        Path(path).write_bytes(b"the half of it")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BaseAlgorithm, "save", full)
+        with pytest.raises(OSError, match="No space left"):
+            training.run(arguments(episodes=1), out, resume=False, overwrite=True)
+    assert (tmp_path / "agent.zip").read_bytes() == before
+    training.run(arguments(episodes=1), out, resume=True, overwrite=True)  # the checkpoint is there still
+    assert (tmp_path / "agent.zip").read_bytes() != before  # another time of saving
+    assert [path.name for path in tmp_path.iterdir()] == ["agent.zip"]
+
+
+def test_two_runs_do_not_write_one_agent(tiny, tmp_path: Path):
+    folder = tmp_path / "agent.checkpoint"
+    folder.mkdir()
+    with files.held(folder / "running"), pytest.raises(UsageError, match=r"agent\.checkpoint: another run is writing"):
+        training.run(arguments(episodes=1), tmp_path / "agent", resume=True)
+    training.run(arguments(episodes=1), tmp_path / "agent", resume=False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ("data", "the data is "),
+        ("version", "the version of fer-gym is '0.0.0', was "),
+        ("code", "the training code is "),
+    ],
+)
+def test_a_run_does_not_go_on_with_other_data_or_another_version(
+    changed, what, tiny, stop, tmp_path: Path, monkeypatch
+):
+    stop(110)
+    with pytest.raises(training.Stopped):
+        training.run(arguments(), tmp_path / "agent", resume=False)
+    if changed == "data":
+        monkeypatch.setattr(Splits, "fingerprint", lambda self: "another")
+    elif changed == "version":
+        monkeypatch.setattr(fer_gym, "__version__", "0.0.0")
+    else:
+        monkeypatch.setattr(training, "VERSION", -1)
+    with pytest.raises(UsageError, match=f"from other arguments \\({what}"):
+        training.run(arguments(), tmp_path / "agent", resume=True)
 
 
 def test_resume_without_a_checkpoint_begins(tiny, tmp_path: Path, capsys):

@@ -16,7 +16,7 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, PyTorch
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
-from fer_gym.checks import check_choice
+from fer_gym.checks import check_choice, check_count, check_number
 from fer_gym.errors import UsageError
 from fer_gym_agents.base import check_retains, episode_length
 from fer_gym_agents.sb3.credit import begin_whole_walk, with_credits
@@ -178,8 +178,8 @@ class Reinforce(FrozenWalks):
         _init_setup_model: whether to build the networks at once.
 
     Raises:
-        ValueError: if `credit` or `gradient` is unknown, `n_steps` is needed and missing or no whole number of
-            episodes, or the actions are not `Discrete(2)`.
+        ValueError: if `credit` or `gradient` is unknown, a number is not allowed, `n_steps` is needed and missing or no
+            whole number of episodes, or the actions are not `Discrete(2)`.
     """
 
     policy: SelectorPolicy  # type: ignore[assignment]
@@ -209,6 +209,12 @@ class Reinforce(FrozenWalks):
     ) -> None:
         check_choice("credit", credit, ("sample", "episode"))
         check_choice("gradient", gradient, ("natural", "vanilla"))
+        for name, episodes in (("pretrain_episodes", pretrain_episodes), ("refresh_episodes", refresh_episodes)):
+            check_count(name, episodes, least=0)
+        check_count("n_epochs", n_epochs, least=1)
+        if batch_size is not None:
+            check_count("batch_size", batch_size, least=1)
+        check_number("ent_coef", ent_coef, "[0, inf)")
         if not isinstance(env, str | None):
             check_retains(env.action_space, "Reinforce")  # Stable-Baselines3 would raise an AssertionError
         self.credit = credit

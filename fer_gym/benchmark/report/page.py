@@ -12,7 +12,7 @@ from typing import Any
 
 import jinja2
 
-from fer_gym import data
+from fer_gym import data, files
 from fer_gym.benchmark import records
 from fer_gym.benchmark.records import Record, Results, TaskResults, value
 from fer_gym.benchmark.report import confusion, faces, figures, paper, ranking, summary, tables
@@ -123,7 +123,9 @@ def write(report: Report, folder: Path) -> list[Path]:
         folder / "tables.csv": tables.to_csv(report.tables),
     }
     for path, text in written.items():
-        path.write_text(text, encoding="utf-8")
+        # Renamed into its place: what was there, a link to another file too, is replaced and not written through.
+        with files.written_whole(path) as file:
+            file.write(text.encode())
     return list(written)
 
 

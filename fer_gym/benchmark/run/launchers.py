@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import os
 import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -57,7 +59,7 @@ def in_turn(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say) -
         note = functools.partial(_note_row, say, str(trial))
         try:
             yield trial, run_trial(trial, completed(trial, done), note=note)
-        except Exception as error:  # an agent's bug is its own
+        except (Exception, SystemExit) as error:  # an agent's bug is its own
             yield trial, _failure(error)
 
 
@@ -158,13 +160,22 @@ def _caught(run_trial: RunTrial, *args: Any, **keywords: Any) -> dict[str, Any] 
     """Run a trial in a worker. Its exception stays there: its class may be one that only the worker has imported."""
     try:
         return run_trial(*args, **keywords)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return _failure(error)
 
 
 def _begin_worker(threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has ended, whatever ended it: nobody would fetch its trial."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _in_one_thread(run_trial: RunTrial, *args: Any, **keywords: Any) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def run(
     if not resume and any((folder / "records").glob("*.json")):
         raise UsageError(f"{folder}: it holds records already; add --resume to go on, or choose another --out")
     records.refuse_other_suites(folder, suite.name)
+    files.check_writable(folder / "records")
     every = suite.trials
     done: Records = {}
     failed: dict[str, str] = {}
