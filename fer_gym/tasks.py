@@ -270,11 +270,17 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "Flips",
         "two of five labels are another class's",
-        "A network learns wrong labels by heart within 20 epochs. The reward tells them from right ones "
-        "only before that, and an agent that keeps them feeds them to the network that pays it.",
-        {"limit": 2000, "noise": ("symmetric", 0.4), **_FLIPS},
+        "A network learns wrong labels by heart, if late: its images are mirrored and shifted. The reward tells "
+        "them from right ones only before that, and an agent that keeps them feeds them to the network that pays it.",
+        {
+            "limit": 2000,
+            "noise": ("symmetric", 0.4),
+            **_FLIPS,
+            "pretrain_epochs": 24,
+            "augment": {"flip": True, "shift": 3, "border": "reflect"},
+        },
         clean=0.6,
-        retrain_steps=1000,
+        retrain_steps=3000,
     ),
     _selection(
         "PairFlips",
