@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_gym import files
-from fer_gym.data import face_files, images
+from fer_gym.data import face_files, images, text_files
 from fer_gym.data.face_files import Face
 from fer_gym.data.splits import Splits
 from fer_gym.errors import DatasetError, UsageError
@@ -98,21 +98,20 @@ def load(
 def _faces_of_csv(root: Path, part: str) -> Iterator[Face]:
     path = root / _CSVS[part]
     # A name that is not UTF-8 stays the bytes that it is on the disk.
-    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
-        reader = csv.reader(text)
-        try:
-            header = [name.strip() for name in next(reader, [])]
-            if header != list(_COLUMNS):
-                raise DatasetError(
-                    f"{path}, line 1: found the header {','.join(header)[:80]!r}, expected {','.join(_COLUMNS)!r}; "
-                    "is it AffectNet's CSV?"
-                )
-            for row in filter(None, reader):
-                yield from _face_of_row(f"{path}, line {reader.line_num}", row)
-        except csv.Error as error:
+    reader = csv.reader(text_files.lines(path, errors="surrogateescape"))
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if header != list(_COLUMNS):
             raise DatasetError(
-                f"{path}, line {reader.line_num}: not readable as CSV ({error}); fetch the file again"
-            ) from error
+                f"{path}, line 1: found the header {','.join(header)[:80]!r}, expected {','.join(_COLUMNS)!r}; "
+                "is it AffectNet's CSV?"
+            )
+        for row in filter(None, reader):
+            yield from _face_of_row(f"{path}, line {reader.line_num}", row)
+    except csv.Error as error:
+        raise DatasetError(
+            f"{path}, line {reader.line_num}: not readable as CSV ({error}); fetch the file again"
+        ) from error
 
 
 def _face_of_row(where: str, row: list[str]) -> Iterator[Face]:

@@ -1,19 +1,24 @@
 """The decoded cache: arrays built once from a source, then memory-mapped.
 
 An entry is a directory of `.npy` files whose name holds a digest of its source and of how it was decoded. It
-is built in a temporary directory beside its place and renamed into it, so an entry is either whole or absent.
+is built in a temporary directory beside its place and renamed into it, so an entry is either whole or absent, after a
+power cut as well. Where there is no room for it, the arrays are built in memory, and a warning says so.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
+import logging
 import os
 import platform
+import secrets
 import shutil
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +33,8 @@ from fer_gym.errors import DatasetError
 FORMAT = 2
 _TEMPORARY = ".building-"
 _STALE_SECONDS = 24 * 3600.0
+# What the system says of a disk without room.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def folder() -> Path:
@@ -68,20 +75,24 @@ def cached(name: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> 
             stays.
 
     Returns:
-        NAME to array; read-only views of memory maps.
+        NAME to array; read-only views of memory maps, or of memory if the cache folder cannot be written to.
 
     Raises:
-        DatasetError: if the cache folder cannot be written to, or an entry was damaged.
+        DatasetError: if an entry was damaged, or if neither the cache folder nor the folder for temporary files can be
+            written to.
     """
     text = json.dumps({"loader": name, "format": FORMAT, **key}, sort_keys=True)
     entry = folder() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
     if not entry.is_dir():
-        _build(entry, text, build)
+        try:
+            _build(entry, text, build)
+        except _CannotWriteError as error:
+            return _built_in_memory(build, str(error))
     try:
         names = json.loads((entry / "key.json").read_text(encoding="utf-8"))["arrays"]
         # The view drops the memmap subclass, whose scalars and pickles surprise, and keeps the map.
         return {name: np.asarray(np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False)) for name in names}
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise DatasetError(f"{entry}: damaged cache entry ({error}); delete this folder, it is rebuilt") from error
 
 
@@ -93,27 +104,60 @@ def write(path: Path, shape: tuple[int, ...], parts: Iterable[NDArray[np.uint8]]
             file.write(np.ascontiguousarray(part).data)
 
 
+class _CannotWriteError(Exception):
+    """There is no cache folder, or no room in it."""
+
+
+def _built_in_memory(build: Callable[[Path], None], reason: str) -> dict[str, NDArray[Any]]:
+    """What cannot be cached: the arrays are built in the folder for temporary files and read from there."""
+    message = "the data set is not cached, and is built anew each time: %s; set FER_GYM_CACHE to another folder"
+    logging.getLogger(__name__).warning(message, reason)
+    try:
+        with tempfile.TemporaryDirectory(prefix="fer-gym-") as directory:
+            build(Path(directory))
+            arrays = {path.stem: np.load(path, allow_pickle=False) for path in Path(directory).glob("*.npy")}
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise DatasetError(
+            f"{reason}, nor to {tempfile.gettempdir()} ({error.strerror}); set FER_GYM_CACHE to a folder with room"
+        ) from error
+    for array in arrays.values():
+        array.setflags(write=False)
+    return arrays
+
+
 def _build(entry: Path, key: str, build: Callable[[Path], None]) -> None:
-    """Build `entry` in a temporary sibling and rename it; if another process was first, use its entry."""
-    prefix = f"{_TEMPORARY}{platform.node()}-{os.getpid()}-"
+    """Build `entry` in a temporary sibling and rename it; if another process was first, use its entry.
+
+    Raises:
+        _CannotWriteError: if the folder cannot be written to, or is full.
+    """
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(entry.parent)
-        temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=entry.parent))
+        # Not by `tempfile`, whose folders nobody else may read: here the umask decides who shares the cache.
+        temporary = entry.parent / f"{_TEMPORARY}{_place()}-{os.getpid()}-{secrets.token_hex(4)}"
+        temporary.mkdir()
     except OSError as error:
-        raise DatasetError(
-            f"{entry.parent}: cannot write to the cache folder ({error}); set FER_GYM_CACHE to another folder"
-        ) from error
+        raise _CannotWriteError(f"cannot write to the cache folder {entry.parent} ({error.strerror})") from error
     try:
         build(temporary)
         # What belongs to the entry: something that clears old files may take a part of it.
         about = {"key": json.loads(key), "arrays": sorted(path.stem for path in temporary.glob("*.npy"))}
         (temporary / "key.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
+        for path in (*temporary.iterdir(), temporary):
+            files.synced(path)
         try:
             temporary.rename(entry)
         except OSError:
             if not entry.is_dir():
                 raise
+        files.synced(entry.parent)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise _CannotWriteError(f"cannot write to the cache folder {entry.parent} ({error.strerror})") from error
     finally:
         # After the rename there is nothing here: this is for errors, Ctrl-C and the slower of two builders.
         shutil.rmtree(temporary, ignore_errors=True)
@@ -122,12 +166,19 @@ def _build(entry: Path, key: str, build: Callable[[Path], None]) -> None:
 def _remove_stale(parent: Path) -> None:
     """Remove what killed builders left: their process is gone, or a day has passed."""
     for path in parent.glob(f"{_TEMPORARY}*"):
-        host, pid, _ = path.name.removeprefix(_TEMPORARY).rsplit("-", 2)
+        place, _, pid = path.name.removeprefix(_TEMPORARY).rpartition("-")[0].rpartition("-")
+        gone = place == _place() and pid.isdecimal() and not _alive(int(pid))
         with contextlib.suppress(FileNotFoundError):
-            if (
-                host == platform.node() and not _alive(int(pid))
-            ) or time.time() - path.stat().st_mtime > _STALE_SECONDS:
+            if gone or time.time() - path.stat().st_mtime > _STALE_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _place() -> str:
+    """Where a process number means one process: a machine, on Linux one of its namespaces (a container's, say)."""
+    try:
+        return f"{platform.node()}-{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return platform.node()
 
 
 def _alive(pid: int) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fer_gym.checks import check_count, check_flag
 from fer_gym.cores import usable_cores
-from fer_gym.data import cache, carving, images
+from fer_gym.data import cache, carving, images, text_files
 from fer_gym.data.splits import Splits
 from fer_gym.errors import DatasetError
 from fer_gym.progress import Progress, progress
@@ -101,10 +101,9 @@ def _source_key(path: Path, root: Path) -> dict[str, object]:
 def lines(path: Path) -> Iterator[tuple[str, str]]:
     """The lines of a list that are not blank, each after where it is."""
     # A name that is not UTF-8 stays the bytes that it is on the disk.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape") as text:
-        for number, line in enumerate(text, 1):
-            if line.strip():
-                yield f"{path}, line {number}", line
+    for number, line in enumerate(text_files.lines(path, errors="surrogateescape"), 1):
+        if line.strip():
+            yield f"{path}, line {number}", line
 
 
 def label_in(where: str, text: str, labels: Mapping[str, int], names: Sequence[str]) -> int:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import logging
+import lzma
 import os
 import zipfile
 import zlib
@@ -23,15 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_gym import files
-from fer_gym.data import cache, ferplus, images
+from fer_gym.data import cache, ferplus, images, text_files
 from fer_gym.data.splits import Split, Splits
-from fer_gym.errors import DatasetError
+from fer_gym.errors import DatasetError, UsageError
 from fer_gym.progress import progress
 
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 #: FER2013's word for a split, and ours.
 USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 SHAPE = (1, 48, 48)
+#: Of the whole CSV.
+ROWS = 35_887
 FORMS = (
     "fer2013.csv, icml_face_data.csv, fer2013.zip, or a folder that holds one of these or train/ and test/ "
     "with a folder per class"
@@ -69,6 +73,7 @@ def load(
 
     Raises:
         DatasetError: if the data is missing or broken.
+        UsageError: if `row_order` is given with the CSV.
     """
     path = _find(root)
     if path.is_dir():
@@ -99,6 +104,8 @@ def _votes(
     votes_path = ferplus.find(path, ferplus.VOTES_NAME, ferplus_file, "ferplus")
     usages, votes = ferplus.read_votes(votes_path)
     if "train_rows" in arrays:
+        if row_order is not None:
+            raise UsageError("row_order: not allowed with the CSV, whose rows are FER+'s; use None")
         rows = {split: arrays[f"{split}_rows"] for split in USAGES.values()}
         images_in_all = sum(map(len, rows.values()))
         if images_in_all != len(votes):
@@ -181,11 +188,8 @@ def _build_csv(path: Path, directory: Path) -> None:
     with path.open("rb") as file:
         total = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
     # What is not UTF-8 becomes a character that no column accepts, and so an error with its line.
-    with (
-        path.open(newline="", encoding="utf-8-sig", errors="replace") as text,
-        progress(f"reading {path}", total) as bar,
-    ):
-        reader = csv.reader(text)
+    with progress(f"reading {path}", total) as bar:
+        reader = csv.reader(text_files.lines(path, errors="replace"))
         try:
             columns = _columns(path, next(reader, []))
             for position, row in enumerate(filter(None, reader)):
@@ -202,6 +206,11 @@ def _build_csv(path: Path, directory: Path) -> None:
             raise DatasetError(
                 f"{path}, line {reader.line_num}: not readable as CSV ({error}); fetch the file again"
             ) from error
+    found = sum(map(len, rows.labels.values()))
+    if found < ROWS:  # it may be a part that somebody wants, so it is no error
+        logging.getLogger(__name__).warning(
+            "%s: %s of FER2013's %s images; if it was cut off, fetch it again", path, f"{found:,}", f"{ROWS:,}"
+        )
     rows.save(directory, path, "rows")
 
 
@@ -264,7 +273,7 @@ def _picture(source: Path, member: str) -> tuple[str, str, int] | None:
         return None
     if not any(part in _FOLDERS for part in path.parts[:-1]):
         return None
-    where = f"{source}, {member}"
+    where = f"{source}, {member[:200]}"
     if len(path.parts) < 3 or path.parts[-3] not in _FOLDERS or path.parts[-2] not in CLASSES:
         raise DatasetError(
             f"{where}: expected the picture in train/CLASS/ or test/CLASS/ with CLASS one of "
@@ -287,7 +296,7 @@ def _build_pictures(source: Path, directory: Path, members: Iterable[str], read:
         if found is not None:
             key, split, label = found
             if key in pictures:
-                raise DatasetError(f"{source}, {member}: a second picture of this name; remove one of them")
+                raise DatasetError(f"{source}, {member[:200]}: a second picture of this name; remove one of them")
             pictures[key] = member, split, label
     rows = _Rows()
     with progress(f"decoding {source}", len(pictures)) as bar:
@@ -325,8 +334,8 @@ def _read(path: Path, archive: zipfile.ZipFile, member: str) -> bytes:
     # zipfile never yields more bytes than the size that _checked_members has bounded.
     try:
         return archive.read(member)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-        raise DatasetError(f"{path}, {member}: cannot be unpacked ({error}); fetch the zip file again") from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError) as error:
+        raise DatasetError(f"{path}, {member[:200]}: cannot be unpacked ({error}); fetch the zip file again") from error
 
 
 def _checked_members(path: Path, archive: zipfile.ZipFile) -> list[str]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_gym import files
+from fer_gym.data import text_files
 from fer_gym.data.splits import DOUBTED, UNTOUCHED, Split
 from fer_gym.errors import DatasetError
 
@@ -123,7 +124,7 @@ def read_row_order(path: Path) -> dict[str, int]:
             row = int(text)
         except ValueError:
             row = -2
-        if row < -1 or row in taken or member in order:
+        if not -1 <= row < _MOST_ROWS or row in taken or member in order:
             raise DatasetError(
                 f"{path}, line {line}: found member {member[:80]!r}, row {text[:40]!r}, expected each member "
                 "and each row once, rows counted from 0, -1 for unknown; correct the line"
@@ -134,20 +135,23 @@ def read_row_order(path: Path) -> dict[str, int]:
     return order
 
 
+# Far more than a CSV of images has, and few enough for any integer type.
+_MOST_ROWS = 1 << 31
+
+
 def _read(path: Path, expected: list[str]) -> list[tuple[int, list[str]]]:
     """The rows of a small CSV with their line numbers."""
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as text:
-        reader = csv.reader(text)
-        try:
-            header = [name.strip() for name in next(reader, [])]
-            if header != expected:
-                raise DatasetError(
-                    f"{path}, line 1: found the header {','.join(header)[:80]!r}, expected "
-                    f"{','.join(expected)!r}; is it the right file?"
-                )
-            rows = [(reader.line_num, row) for row in reader if row]
-        except csv.Error as error:
-            raise DatasetError(f"{path}, line {reader.line_num}: not readable as CSV ({error})") from error
+    reader = csv.reader(text_files.lines(path, errors="replace"))
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if header != expected:
+            raise DatasetError(
+                f"{path}, line 1: found the header {','.join(header)[:80]!r}, expected "
+                f"{','.join(expected)!r}; is it the right file?"
+            )
+        rows = [(reader.line_num, row) for row in reader if row]
+    except csv.Error as error:
+        raise DatasetError(f"{path}, line {reader.line_num}: not readable as CSV ({error})") from error
     for line, row in rows:
         if len(row) != len(expected):
             raise DatasetError(

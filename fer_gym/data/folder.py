@@ -19,7 +19,7 @@ from fer_gym import files
 from fer_gym.data import cache, carving, images
 from fer_gym.data.splits import Split, Splits
 from fer_gym.errors import DatasetError, UsageError
-from fer_gym.progress import progress
+from fer_gym.progress import Progress, progress
 
 FORMS = (
     "a folder ROOT with ROOT/train/CLASS/*.png, ROOT/test/CLASS/*.png and perhaps ROOT/val/CLASS/*.png (or "
@@ -154,10 +154,13 @@ def _build(root: Path, listing: dict[str, dict[str, list[str]]], directory: Path
     with progress(f"decoding {root}", total) as bar:
         for split, found in listing.items():
             labels = np.repeat(np.arange(len(found)), [len(pictures) for pictures in found.values()]).astype(np.int64)
-            pixels = np.lib.format.open_memmap(
-                directory / f"{split}_pixels.npy", mode="w+", dtype=np.uint8, shape=(len(labels), *expected)
-            )
-            for i, file in enumerate(file for pictures in found.values() for file in pictures):
-                pixels[i] = images.decode(images.read(root / file), str(root / file), expected)
-                bar.advance()
+            files_in_order = (file for pictures in found.values() for file in pictures)
+            decoded = (_decoded(root / file, expected, bar) for file in files_in_order)
+            cache.write(directory / f"{split}_pixels.npy", (len(labels), *expected), decoded)
             np.save(directory / f"{split}_labels.npy", labels)
+
+
+def _decoded(path: Path, expected: tuple[int, int, int], bar: Progress) -> NDArray[np.uint8]:
+    pixels = images.decode(images.read(path), str(path), expected)
+    bar.advance()
+    return pixels

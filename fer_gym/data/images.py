@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fer_gym.data import text_files
 from fer_gym.errors import DatasetError
 
 #: The endings that loaders take for pictures.
@@ -19,6 +20,8 @@ ENDINGS = (".png", ".jpg", ".jpeg")
 MAX_PIXELS = 1 << 22
 #: A picture that a face is cut from may be so large: 8192 x 8192.
 MAX_SCENE_PIXELS = 1 << 26
+#: The largest file that is read for one: that many pixels without compression.
+MAX_FILE_BYTES = 4 * MAX_SCENE_PIXELS
 _SCENES = ("JPEG", "PNG", "BMP", "TIFF")
 #: The left, top, right and bottom edge of a face, in pixels.
 Box = tuple[int, int, int, int]
@@ -26,7 +29,14 @@ _MODES = {"L": "grey", "RGB": "colour"}
 
 
 def read(path: Path, at_most: int = -1) -> bytes:
-    """The bytes of a picture's file, or so many of them; DatasetError if it cannot be read."""
+    """The bytes of a picture's file, or so many of them.
+
+    Raises:
+        DatasetError: if it is no regular file, cannot be read, or is larger than `MAX_FILE_BYTES`.
+    """
+    size = text_files.check_regular(path).st_size
+    if at_most < 0 and size > MAX_FILE_BYTES:
+        raise DatasetError(f"{path}: {size:,} bytes, more than the {MAX_FILE_BYTES:,} allowed; resize the picture")
     try:
         with path.open("rb") as file:
             return file.read(at_most)

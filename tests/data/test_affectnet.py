@@ -60,7 +60,7 @@ def refused(root: Path) -> str:
         ("0/0003.jpg,2,3,0,6,1.5,3,0,0", ["0003.jpg", "correct the box"]),
         ("1/none.jpg,2,3,8,6,1.5,3,0,0", ["1/none.jpg", "1 of the", "missing"]),
         ("../0003.jpg,2,3,8,6,1.5,3,0,0", ["without .."]),
-        (f'"{"x" * 200_000}",2,3,8,6,1.5,3,0,0', ["not readable as CSV", "fetch"]),
+        (f'"{"x" * 200_000}",2,3,8,6,1.5,3,0,0', ["longer than 65,536 characters"]),
     ],
 )
 def test_a_broken_row(tmp_path: Path, empty_cache: Path, row: str, said: list[str]) -> None:

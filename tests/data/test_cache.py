@@ -1,5 +1,8 @@
+import errno
 import multiprocessing
 import os
+import platform
+import stat
 import subprocess
 import sys
 import time
@@ -64,12 +67,51 @@ def test_folder_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytes
     assert cache.folder() == tmp_path / ".cache" / "fer-gym"
 
 
-def test_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_that_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("FER_GYM_CACHE", str(tmp_path / "file"))
-    with pytest.raises(DatasetError, match=r"cannot write to the cache folder .* set FER_GYM_CACHE") as error:
+    for _ in range(2):
+        array = cache.cached("test", {}, build_seven)["numbers"]
+        assert array.tolist() == list(range(7))
+        assert not array.flags.writeable
+    message = f"cannot write to the cache folder {tmp_path / 'file'} (File exists); set FER_GYM_CACHE"
+    assert caplog.text.count(message) == 2
+
+
+def full(code: int, times: list[int]):
+    """A build that finds the disk full, so many times."""
+
+    def build(directory: Path) -> None:
+        build_seven(directory)
+        if times[0]:
+            times[0] -= 1
+            raise OSError(code, os.strerror(code))
+
+    return build
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_costs_a_warning(code: int, empty_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert cache.cached("test", {}, full(code, [1]))["numbers"].tolist() == list(range(7))
+    assert list(empty_cache.iterdir()) == []
+    assert f"cannot write to the cache folder {empty_cache} ({os.strerror(code)})" in caplog.text
+    with pytest.raises(DatasetError, match=r"nor to .* set FER_GYM_CACHE to a folder with room"):
+        cache.cached("test", {}, full(code, [2]))
+    assert list(empty_cache.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="has no umask")
+def test_others_may_read_what_the_umask_lets_them(empty_cache: Path) -> None:
+    before = os.umask(0o022)
+    try:
         cache.cached("test", {}, build_seven)
-    assert str(tmp_path / "file") in str(error.value)
+    finally:
+        os.umask(before)
+    (entry,) = empty_cache.iterdir()
+    assert stat.S_IMODE(entry.stat().st_mode) == 0o755
+    assert {stat.S_IMODE(path.stat().st_mode) for path in entry.iterdir()} == {0o644}
 
 
 def test_damaged_entry_is_named(empty_cache: Path) -> None:
@@ -135,6 +177,10 @@ def test_killed_builder_is_cleaned_up(empty_cache: Path) -> None:
     (left,) = empty_cache.iterdir()
     foreign = empty_cache / ".building-another-host-1-abc"
     foreign.mkdir()
+    stray = empty_cache / ".building-x"
+    stray.mkdir()
+    another_container = empty_cache / f".building-{platform.node()}-12345-999999-abc"
+    another_container.mkdir()
     old = empty_cache / ".building-another-host-2-abc"
     old.mkdir()
     os.utime(old, (0, 0))
@@ -143,6 +189,8 @@ def test_killed_builder_is_cleaned_up(empty_cache: Path) -> None:
     assert not old.exists()
     # It may be at work still, on the machine that shares this folder.
     assert foreign.exists()
+    assert another_container.exists()
+    assert stray.exists()
 
 
 def test_keys_of_files_and_folders_follow_every_change(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def keep(condition: Callable[[files.Row], bool]) -> Edit:
             ["line 7", "'Testing'", "Training, PublicTest, PrivateTest", "correct the row or remove"],
         ),
         (replace_row(5, usage="Training,9"), ["line 7", "4 columns", "expected 3", "fetch"]),
-        (replace_row(5, pixels="1 " * 100_000), ["line 7", "not readable as CSV", "fetch"]),
+        (replace_row(5, pixels="1 " * 100_000), ["line 7", "longer than 65,536 characters"]),
         (keep(lambda row: row[2] != "PublicTest"), ["no image of the split PublicTest", "fetch"]),
         (keep(lambda row: False), ["no image of the split Training", "fetch"]),
         (keep(lambda row: row[:1] != (1,)), ["class disgust", "split Training", "fetch"]),

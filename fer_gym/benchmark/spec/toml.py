@@ -32,7 +32,7 @@ def read(path: Path) -> Suite:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: it cannot be read as TOML ({error})") from error
     try:
         return _suite(content, path.stem)

@@ -1,0 +1,53 @@
+"""Lines of text files from elsewhere: regular files only, and no line without end."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from fer_gym.errors import DatasetError
+
+#: The longest line that is read, in characters: seven times that of an image of FER2013.
+LONGEST_LINE = 1 << 16
+
+
+def check_regular(path: Path) -> os.stat_result:
+    """Raise unless a path, or what it links to, is a file: a pipe would never end, a device never be empty.
+
+    Returns:
+        The file's status.
+
+    Raises:
+        DatasetError: if it is none, or is not there.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror}); restore the file or its permissions") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise DatasetError(f"{path}: no regular file (a folder, pipe or device); put the file there, or remove it")
+    return status
+
+
+def lines(path: Path, *, errors: str) -> Iterator[str]:
+    """The lines of a UTF-8 file with their ends, as `csv.reader` takes them.
+
+    Args:
+        path: of the file.
+        errors: what becomes of bytes that are not UTF-8, as `open` takes it.
+
+    Raises:
+        DatasetError: if it is no regular file, or a line is longer than `LONGEST_LINE`.
+    """
+    check_regular(path)
+    with path.open(newline="", encoding="utf-8-sig", errors=errors) as text:
+        number = 0
+        while line := text.readline(LONGEST_LINE):
+            number += 1
+            if len(line) == LONGEST_LINE:
+                raise DatasetError(
+                    f"{path}, line {number}: longer than {LONGEST_LINE:,} characters; is it the right file?"
+                )
+            yield line

@@ -1,0 +1,61 @@
+"""What is no regular file is refused before it is read, and so is a line without end."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from fer_gym import DatasetError
+from fer_gym.data import images, load, text_files
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no pipes in folders")
+
+
+@pytest.fixture(params=["pipe", "device", "folder", "nowhere", "round"])
+def no_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / "0.png"
+    if request.param == "pipe":
+        os.mkfifo(path)
+    elif request.param == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to({"device": "/dev/zero", "nowhere": "not-there", "round": path.name}[request.param])
+    return path
+
+
+def test_what_is_no_file_is_not_read(no_file: Path) -> None:
+    for read in (images.read, lambda path: list(text_files.lines(path, errors="strict"))):
+        with pytest.raises(DatasetError, match=r"no regular file|cannot be read") as error:
+            read(no_file)
+        assert str(error.value).startswith(f"{no_file}: ")
+
+
+@pytest.mark.parametrize("name", ["fer2013", "folder", "rafdb", "expw", "affectnet", "cifar100"])
+def test_a_pipe_in_place_of_a_data_set(name: str, tmp_path: Path, empty_cache: Path) -> None:
+    for place in ("fer2013.csv", "EmoLabel/list_patition_label.txt", "label/label.lst", "training.csv", "a/0.png"):
+        path = tmp_path / place
+        path.parent.mkdir(exist_ok=True)
+        os.mkfifo(path)
+    (tmp_path / "b").mkdir()
+    os.mkfifo(tmp_path / "b" / "0.png")
+    for root in (tmp_path, tmp_path / "fer2013.csv"):
+        with pytest.raises(DatasetError, match=str(tmp_path)):
+            load(name, root)
+
+
+def test_a_sparse_giant_is_no_picture(tmp_path: Path) -> None:
+    with (tmp_path / "0.png").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(DatasetError, match="1,099,511,627,776 bytes, more than the"):
+        images.read(tmp_path / "0.png")
+
+
+def test_lines_and_their_limit(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    longest = "x" * (text_files.LONGEST_LINE - 2) + "\n"
+    path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\n" + longest.encode() + b"\xff")
+    assert list(text_files.lines(path, errors="replace")) == ["one\r\n", "two\n", longest, "\ufffd"]
+    path.write_bytes(b"one\n" + b"x" * text_files.LONGEST_LINE)
+    with pytest.raises(DatasetError, match=r"list\.txt, line 2: longer than 65,536 characters"):
+        list(text_files.lines(path, errors="replace"))
