@@ -24,6 +24,9 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
 
     Should the block raise or the process be stopped, whatever was at `path` before is there still; after a power cut
     it is the old file or the new one.
+
+    Raises:
+        OSError: if there is no room; it names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
@@ -34,8 +37,10 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
         raise
     synced(path.parent)
 

@@ -62,7 +62,8 @@ def prepare(name: _Name, root: _Root = None, data_seed: _DataSeed = 0) -> None:
     start = time.monotonic()
     splits = load(name, root, data_seed=data_seed)
     sizes = ", ".join(f"{len(split):,}" for split in (splits.train, splits.val, splits.test))
-    print(f"{name}: {sizes} images ready in {time.monotonic() - start:.1f} s, cached in {cache.folder()}")
+    cached = f"cached in {cache.folder()}" if any(cache.folder().glob(f"{name}-*")) else "not cached"
+    print(f"{name}: {sizes} images ready in {time.monotonic() - start:.1f} s, {cached}")
 
 
 def _print_counts(splits: Splits) -> None:

@@ -104,6 +104,15 @@ def write(path: Path, shape: tuple[int, ...], parts: Iterable[NDArray[np.uint8]]
             file.write(np.ascontiguousarray(part).data)
 
 
+def _is_full(error: OSError) -> bool:
+    """Whether there is no room. NumPy's own error for that has no number."""
+    return error.errno in _FULL or (error.errno is None and "free space" in str(error))
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
 class _CannotWriteError(Exception):
     """There is no cache folder, or no room in it."""
 
@@ -117,10 +126,10 @@ def _built_in_memory(build: Callable[[Path], None], reason: str) -> dict[str, ND
             build(Path(directory))
             arrays = {path.stem: np.load(path, allow_pickle=False) for path in Path(directory).glob("*.npy")}
     except OSError as error:
-        if error.errno not in _FULL:
+        if not _is_full(error):
             raise
         raise DatasetError(
-            f"{reason}, nor to {tempfile.gettempdir()} ({error.strerror}); set FER_GYM_CACHE to a folder with room"
+            f"{reason}, nor to {tempfile.gettempdir()} ({_reason(error)}); set FER_GYM_CACHE to a folder with room"
         ) from error
     for array in arrays.values():
         array.setflags(write=False)
@@ -155,9 +164,9 @@ def _build(entry: Path, key: str, build: Callable[[Path], None]) -> None:
                 raise
         files.synced(entry.parent)
     except OSError as error:
-        if error.errno not in _FULL:
+        if not _is_full(error):
             raise
-        raise _CannotWriteError(f"cannot write to the cache folder {entry.parent} ({error.strerror})") from error
+        raise _CannotWriteError(f"cannot write to the cache folder {entry.parent} ({_reason(error)})") from error
     finally:
         # After the rename there is nothing here: this is for errors, Ctrl-C and the slower of two builders.
         shutil.rmtree(temporary, ignore_errors=True)

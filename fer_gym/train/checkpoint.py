@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import inspect
+import io
 import pickle
 import random
 from collections.abc import Callable, Iterator
@@ -79,6 +80,9 @@ def write(path: Path, arguments: dict[str, Any], agent: Any, env: EpisodeLog) ->
         arguments: the run's, JSON values by name.
         agent: without an `obstacle`.
         env: that the agent learns in.
+
+    Raises:
+        OSError: if there is no room.
     """
     content = {
         "format": FORMAT,
@@ -91,8 +95,10 @@ def write(path: Path, arguments: dict[str, Any], agent: Any, env: EpisodeLog) ->
         "env": _packed(env.unwrapped.state_dict()),  # type: ignore[attr-defined]
         "generators": _packed(_generators(env)),
     }
+    in_memory = io.BytesIO()  # PyTorch would say of a full disk that its position in the file is unexpected
+    torch.save(content, in_memory)
     with files.written_whole(path) as file:
-        torch.save(content, file)
+        file.write(in_memory.getbuffer())
 
 
 def read(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -137,6 +138,19 @@ def _places(out: Path) -> tuple[Path, Path]:
 
 
 def _save(learner: agents.Agent, out: Path) -> Path:
+    """Save an agent; returns where it is.
+
+    Raises:
+        UsageError: if there is no room at `out`; the agent is then among the temporary files.
+    """
+    try:
+        return _save_at(learner, out)
+    except Exception as error:  # a full disk has many names in libraries
+        elsewhere = _save_at(learner, Path(tempfile.mkdtemp(prefix="fer-gym-")) / out.name)
+        raise UsageError(f"{out}: the agent cannot be written there ({error}); it is in {elsewhere}") from error
+
+
+def _save_at(learner: agents.Agent, out: Path) -> Path:
     """Save an agent, whole or not at all; returns where it is."""
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
         learner.save(Path(folder) / out.name)
@@ -237,8 +251,14 @@ def _learn(
     def save_checkpoint() -> None:
         # Some algorithms train many times an episode.
         nonlocal episodes_saved
-        if len(log.rows) > episodes_saved:
+        if len(log.rows) == episodes_saved:
+            return
+        try:
             checkpoint.write(path, described, learner, log)
+        except OSError as error:  # the one before is there still
+            message = f"after episode {len(log.rows)} no checkpoint was written ({error.strerror}: {error.filename})"
+            print(f"fer-gym: {message}; the run goes on", file=sys.stderr, flush=True)
+        else:
             episodes_saved = len(log.rows)
 
     with checkpoint.after_each_training(learner, save_checkpoint):

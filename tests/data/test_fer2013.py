@@ -176,6 +176,12 @@ def test_broken_csv(tmp_path: Path, empty_cache: Path, edit: Edit, said: list[st
     check_refused(path, empty_cache, said)
 
 
+def test_a_csv_with_fewer_rows_says_so(tmp_path: Path, empty_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = files.write_csv(tmp_path / "fer2013.csv", files.rows())
+    load("fer2013", path)
+    assert f"{path}: {len(files.rows())} of FER2013's 35,887 images; if it was cut off, fetch it again" in caplog.text
+
+
 def check_refused(path: Path, cache: Path, said: list[str]) -> None:
     """Loading `path` says all of `said` and leaves no trace."""
     with pytest.raises(DatasetError) as error:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from fer_gym import DatasetError
-from fer_gym.data import Split, ferplus, load
+from fer_gym.data import Split, fer2013, ferplus, load
+from fer_gym.errors import UsageError
 
 HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 #: FER2013's label to the column of the same expression.
@@ -213,6 +214,7 @@ def test_broken_votes(tmp_path: Path, empty_cache: Path, text: str, said: list[s
     [
         ({"train/angry/Training_1.jpg": -2}, ["line 2", "'-2'", "-1 for unknown", "correct the line"]),
         ({"train/angry/Training_1.jpg": "one"}, ["line 2", "'one'", "correct the line"]),
+        ({"train/angry/Training_1.jpg": 1 << 63}, ["line 2", "row '9223372036854775808'", "correct the line"]),
         ({"train/angry/Training_2.jpg": 13}, ["line 3", "row '13'", "once", "correct the line"]),
         ({"train/angry/Training_1.jpg": 99}, ["line 101", "no such line", "belong together"]),
         ({"train/angry/Training_1.jpg": 14}, ["line 16", "found the Usage 'PublicTest'", "belong together"]),
@@ -229,6 +231,15 @@ def test_broken_row_order(tmp_path: Path, empty_cache: Path, change: dict[str, i
     message = refused(path)
     for part in said:
         assert part in message
+
+
+def test_the_csv_takes_no_row_order(tmp_path: Path, empty_cache: Path) -> None:
+    path = files.write_csv(tmp_path / "fer2013.csv", files.rows())
+    write_votes(tmp_path / "fer2013new.csv", votes_against(set()))
+    order = write_order(tmp_path / "fer2013_row_order.csv", order_of(files.members()))
+    assert load("fer2013", path, noise="ferplus").train.noise is not None
+    with pytest.raises(UsageError, match="row_order: not allowed with the CSV"):
+        fer2013.load(path, doubts=True, row_order=order)
 
 
 def test_picture_without_a_line(tmp_path: Path, empty_cache: Path) -> None:

@@ -85,6 +85,7 @@ def test_it_runs(file: Path, tmp_path: Path):
     ("before", "after", "said"),
     [
         ("seeds = [3, 4]", "seeds = [3, 4", "it cannot be read as TOML"),
+        ("seeds = [3, 4]", f"seeds = {'[' * 5000}", "it cannot be read as TOML"),
         ('name = "mine"', 'name = "quick"', "name: 'quick' is a suite of the package; use another"),
         ("seeds = [3, 4]", "", "the suite.seeds: it is missing"),
         ("seeds = [3, 4]", "seeds = []", "seeds: [] is not allowed; use whole numbers such as [0, 1, 2]"),

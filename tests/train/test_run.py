@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import gymnasium as gym
@@ -310,6 +311,31 @@ def test_an_agent_is_not_overwritten_unless_asked(tiny, tmp_path: Path, monkeypa
     training.run(arguments(episodes=1), out, resume=True, overwrite=True)  # the checkpoint is there still
     assert (tmp_path / "agent.zip").read_bytes() != before  # another time of saving
     assert [path.name for path in tmp_path.iterdir()] == ["agent.zip"]
+
+
+def test_a_full_disk_costs_the_checkpoint_and_not_the_run(tiny, tmp_path: Path, monkeypatch, capsys):
+    out, whole, save = tmp_path / "full" / "agent", files.written_whole, BaseAlgorithm.save
+
+    def no_room(path):
+        if path.name == "state.pt":
+            raise OSError(28, "No space left on device", str(path))
+        return whole(path)
+
+    def no_room_here(agent, path):
+        if out.parent in Path(path).parents:
+            raise RuntimeError("unexpected pos 64 vs 0")  # as PyTorch says it
+        save(agent, path)
+
+    monkeypatch.setattr(files, "written_whole", no_room)
+    monkeypatch.setattr(BaseAlgorithm, "save", no_room_here)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(UsageError, match=r"the agent cannot be written there .* it is in ") as error:
+        training.run(arguments(episodes=2), out, resume=False)
+    said = capsys.readouterr().err
+    assert "after episode 1 no checkpoint was written (No space left on device: " in said
+    place = Path(str(error.value).rpartition("it is in ")[2])
+    assert Reinforce.load(place).num_timesteps == 60
+    assert list(out.parent.iterdir()) == []
 
 
 def test_two_runs_do_not_write_one_agent(tiny, tmp_path: Path):
