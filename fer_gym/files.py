@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fer_gym.errors import UsageError
+
+_DIGEST_BYTES = 16
 
 
 def at(place: str | os.PathLike[str]) -> Path:
@@ -43,6 +46,41 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
             error.filename = str(path)
         raise
     synced(path.parent)
+
+
+def write_checked(path: Path, content: bytes | memoryview) -> None:
+    """Write a file, whole or not at all, with a checksum of its content at its end.
+
+    Raises:
+        OSError: if there is no room; it names `path`.
+    """
+    with written_whole(path) as file:
+        file.write(content)
+        file.write(_digest(content))
+
+
+def read_checked(path: Path) -> memoryview:
+    """The content of a file that `write_checked` has written.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is not what was written.
+    """
+    whole = memoryview(path.read_bytes())
+    content, digest = whole[:-_DIGEST_BYTES], whole[-_DIGEST_BYTES:]
+    if digest != _digest(content):
+        raise ValueError("its content does not match its checksum")
+    return content
+
+
+def checksum(path: Path) -> str:
+    """Of a file's content, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES)).hexdigest()
+
+
+def _digest(content: bytes | memoryview) -> bytes:
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
 
 
 def synced(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -84,3 +85,16 @@ def _print_noise(codes: NDArray[np.int8]) -> None:
     for name, count in zip(NOISE_NAMES, np.bincount(codes, minlength=len(NOISE_NAMES)), strict=True):
         if count:
             print(f"{name:{wide}} {count:9,} {count / len(codes):9.1%}")
+
+
+@app.command()
+def verify() -> None:
+    """Compare what is in the cache with the checksums that were written with it."""
+    damaged = list(cache.damaged())
+    for path in damaged:
+        # A data set's arrays are an entry of the cache together; a pretrained network is one file.
+        entry = path if path.parent.name == cache.PRETRAINED else path.parent
+        print(f"{path}: damaged; delete {entry}, it is made again", file=sys.stderr)
+    if damaged:
+        raise typer.Exit(1)
+    print(f"{cache.folder()}: nothing is damaged")

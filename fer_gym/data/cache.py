@@ -19,7 +19,7 @@ import shutil
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,9 @@ from fer_gym import files
 from fer_gym.errors import DatasetError
 
 #: Part of every key: raise it when what loaders write changes.
-FORMAT = 2
+FORMAT = 3
+#: The folder below it that pretrained networks are in.
+PRETRAINED = "pretrained"
 _TEMPORARY = ".building-"
 _STALE_SECONDS = 24 * 3600.0
 # What the system says of a disk without room.
@@ -96,6 +98,25 @@ def cached(name: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> 
         raise DatasetError(f"{entry}: damaged cache entry ({error}); delete this folder, it is rebuilt") from error
 
 
+def damaged() -> Iterator[Path]:
+    """The files of the cache that are not what was written, or not there: arrays of data sets, pretrained networks."""
+    for about in sorted(folder().glob("*/key.json")):
+        try:
+            arrays = json.loads(about.read_text(encoding="utf-8"))["arrays"]
+            checksums = {about.with_name(f"{name}.npy"): digest for name, digest in arrays.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            yield about
+            continue
+        for path, digest in checksums.items():
+            if not path.is_file() or files.checksum(path) != digest:
+                yield path
+    for path in sorted((folder() / PRETRAINED).glob("*.pt")):
+        try:
+            files.read_checked(path)
+        except (OSError, ValueError):
+            yield path
+
+
 def write(path: Path, shape: tuple[int, ...], parts: Iterable[NDArray[np.uint8]]) -> None:
     """Write a .npy file, uint8 of `shape`, from its parts in order; one of them is in memory at a time."""
     with path.open("wb") as file:
@@ -153,7 +174,8 @@ def _build(entry: Path, key: str, build: Callable[[Path], None]) -> None:
     try:
         build(temporary)
         # What belongs to the entry: something that clears old files may take a part of it.
-        about = {"key": json.loads(key), "arrays": sorted(path.stem for path in temporary.glob("*.npy"))}
+        arrays = {path.stem: files.checksum(path) for path in sorted(temporary.glob("*.npy"))}
+        about = {"key": json.loads(key), "arrays": arrays}
         (temporary / "key.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
         for path in (*temporary.iterdir(), temporary):
             files.synced(path)

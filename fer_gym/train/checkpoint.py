@@ -28,7 +28,7 @@ from fer_gym.episodes import EpisodeLog
 from fer_gym.errors import UsageError
 
 #: Raised when a checkpoint's fields change.
-FORMAT = 3
+FORMAT = 4
 
 
 def obstacle(agent: Any, env: EpisodeLog) -> str | None:
@@ -97,8 +97,7 @@ def write(path: Path, arguments: dict[str, Any], agent: Any, env: EpisodeLog) ->
     }
     in_memory = io.BytesIO()  # PyTorch would say of a full disk that its position in the file is unexpected
     torch.save(content, in_memory)
-    with files.written_whole(path) as file:
-        file.write(in_memory.getbuffer())
+    files.write_checked(path, in_memory.getbuffer())
 
 
 def read(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -109,7 +108,7 @@ def read(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
     """
     remedy = f"remove {path.parent} to start anew"
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(io.BytesIO(files.read_checked(path)), map_location="cpu", weights_only=True)
         if content["format"] != FORMAT:
             raise UsageError(f"format {content['format']!r}, expected {FORMAT}")
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError) as error:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from fer_gym.data import DATASETS, Split
 from fer_gym.data.contact_sheet import contact_sheet
+from fer_gym.envs import ImageSelectEnv
 
 typer_testing = pytest.importorskip("typer.testing")
 from fer_gym.cli.commands import app  # noqa: E402
@@ -140,3 +141,25 @@ def test_contact_sheet_frames_the_kinds_of_noise() -> None:
     for one in range(1, 5):
         for other in range(1, one):
             assert not strong[one] & strong[other]
+
+
+def test_verify_names_what_is_damaged(empty_cache: Path, tmp_path: Path) -> None:
+    root = files.write_csv(tmp_path / "fer2013.csv", files.rows())
+    ImageSelectEnv(dataset="fer2013", root=root, pretrain_epochs=1).reset(seed=0)
+    assert run("verify") == (0, f"{empty_cache}: nothing is damaged\n", "")
+    (pixels,) = empty_cache.glob("fer2013-*/val_pixels.npy")
+    (network,) = empty_cache.glob("pretrained/*.pt")
+    for path in (pixels, network):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    listing = empty_cache / "folder-1" / "key.json"
+    listing.parent.mkdir()
+    listing.write_text("{")
+    code, out, errors = run("verify")
+    assert (code, out) == (1, "")
+    assert errors.splitlines() == [
+        f"{pixels}: damaged; delete {pixels.parent}, it is made again",
+        f"{listing}: damaged; delete {listing.parent}, it is made again",
+        f"{network}: damaged; delete {network}, it is made again",
+    ]

@@ -1,6 +1,7 @@
 """A run of `fer-gym train` that is stopped anywhere goes on to the same bits."""
 
 import dataclasses
+import io
 import os
 import random
 import signal
@@ -267,13 +268,27 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path):
     path = tmp_path / "agent.checkpoint" / "state.pt"
     path.parent.mkdir()
     for content in (Bomb(), {"format": Bomb()}, {"format": 99}, []):
-        torch.save(content, path)
+        file = io.BytesIO()
+        torch.save(content, file)
+        files.write_checked(path, file.getvalue())
         with pytest.raises(ValueError, match="not a checkpoint of this version"):
             training.run(arguments(), tmp_path / "agent", resume=True)
     path.write_bytes(b"PK, but no archive")
     with pytest.raises(ValueError, match="not a checkpoint of this version"):
         training.run(arguments(), tmp_path / "agent", resume=True)
     assert not (tmp_path / "executed").exists()
+
+
+def test_no_byte_of_a_checkpoint_may_change(tiny, stop, tmp_path: Path):
+    stop(110)
+    with pytest.raises(training.Stopped):
+        training.run(arguments(), tmp_path / "agent", resume=False)
+    path = tmp_path / "agent.checkpoint" / "state.pt"
+    whole = path.read_bytes()
+    for position in range(0, len(whole), len(whole) // 50):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        with pytest.raises(UsageError, match=r"not a checkpoint of this version \(its content does not match"):
+            training.run(arguments(), tmp_path / "agent", resume=True)
 
 
 def test_an_environment_that_a_module_in_the_working_directory_registers(tiny, tmp_path: Path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import logging
 import os
 import pickle
@@ -30,12 +31,15 @@ def pretrain(trainer: Trainer, seed: int, epochs: int) -> None:
     if epochs == 0 or not isinstance(trainer.settings.network, str):
         trainer.train_epochs(trainer.all_images(), epochs)
         return
-    path = cache.folder() / "pretrained" / f"{fingerprint(trainer)}-{seed}-{epochs}.pt"
+    path = cache.folder() / cache.PRETRAINED / f"{fingerprint(trainer)}-{seed}-{epochs}.pt"
     if path.exists():
         try:
-            trainer.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError):
-            trainer.initialise(seed)  # a damaged file is written anew
+            content = io.BytesIO(files.read_checked(path))
+            trainer.load_state_dict(torch.load(content, map_location="cpu", weights_only=True))
+        except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError) as error:
+            trainer.initialise(seed)
+            message = "%s: a damaged pretrained network (%s); it is trained again"
+            logging.getLogger(__name__).warning(message, path, str(error).partition("\n")[0])
         else:
             with contextlib.suppress(FileNotFoundError):  # another process may have deleted it
                 os.utime(path)
@@ -65,8 +69,9 @@ def fingerprint(trainer: Trainer) -> str:
 
 def _save(trainer: Trainer, path: Path) -> None:
     """Cache a pretrained network, and delete the least recently used ones beyond `_KEPT`."""
-    with files.written_whole(path) as file:
-        torch.save(trainer.state_dict(), file)
+    content = io.BytesIO()
+    torch.save(trainer.state_dict(), content)
+    files.write_checked(path, content.getbuffer())
     by_use = sorted(path.parent.glob("*.pt"), key=_last_use, reverse=True)
     for old in by_use[_KEPT:]:
         old.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """ImageSelect-v0: the walk against a slow reference, what ends it, its keywords, and the pretraining cache."""
 
+import io
 import math
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import tiny_data
 import torch
 from torch import nn
 
+from fer_gym import files
 from fer_gym.data import Splits
 from fer_gym.envs import FinishedWalk, ImageSelectEnv
 from fer_gym.envs.image_select.rewards import reward_walk
@@ -469,25 +471,36 @@ def test_other_settings_are_other_networks(
     assert pretraining_of(make(pretrain_epochs=1), monkeypatch) == 0
 
 
+def save_checked(content: Any, path: Path) -> None:
+    """As the environment writes a network, checksum included."""
+    file = io.BytesIO()
+    torch.save(content, file)
+    files.write_checked(path, file.getvalue())
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(b"no network at all"),
         lambda path: path.write_bytes(path.read_bytes()[:2000]),
-        lambda path: torch.save([1, 2, 3], path),
-        lambda path: torch.save({"network": {}}, path),
-        lambda path: torch.save({"network": torch.load(path)["network"]}, path),
+        lambda path: path.write_bytes(path.read_bytes().replace(path.read_bytes()[3000:3001], b"\0", 1)),
+        lambda path: save_checked([1, 2, 3], path),
+        lambda path: save_checked({"network": {}}, path),
+        lambda path: save_checked({"network": torch.load(io.BytesIO(files.read_checked(path)))["network"]}, path),
     ],
-    ids=["empty", "garbage", "truncated", "a list", "another state", "half a state"],
+    ids=["empty", "garbage", "truncated", "a byte", "a list", "another state", "half a state"],
 )
-def test_a_damaged_file_is_made_anew(damage: Any, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_file_is_made_anew(
+    damage: Any, empty_cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     env = make(pretrain_epochs=1)
     env.reset(seed=0)
     (path,) = cached(empty_cache)
     damage(path)
     again = make(pretrain_epochs=1)
     assert pretraining_of(again, monkeypatch) == 1
+    assert f"{path}: a damaged pretrained network" in caplog.text
     assert equal(weights(again), weights(env))
     assert pretraining_of(make(pretrain_epochs=1), monkeypatch) == 0
     assert cached(empty_cache) == [path]
