@@ -26,10 +26,12 @@ def check_choice(name: str, value: object, allowed: Iterable[object], *, or_else
         raise UsageError(f"{name}: {value!r} is unknown; use {choices}{' or ' + or_else if or_else else ''}")
 
 
-def check_count(name: str, value: object, *, least: int) -> None:
-    """Raise unless `value` is a whole number of at least `least`; True and False are none."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise UsageError(f"{name}: {value!r} is not allowed; use a whole number of at least {least}")
+def check_count(name: str, value: object, *, least: int, most: int | None = None) -> None:
+    """Raise unless `value` is a whole number from `least` to `most`; True and False are none."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
+        above = "" if most is None else f" and at most {most:,}"
+        raise UsageError(f"{name}: {value!r} is not allowed; use a whole number of at least {least}{above}")
 
 
 def check_number(name: str, value: object, allowed: str = "(-inf, inf)") -> None:

@@ -31,12 +31,41 @@ def check_logits(network: nn.Module, image_shape: tuple[int, int, int], classes:
         classes: the number of classes the logits must have.
 
     Raises:
-        ValueError: if the network does not take the pictures or does not return logits of the right shape.
+        ValueError: if the network does not take the pictures, does not return logits of the right shape and of a
+            floating type, or they cannot be trained.
     """
-    logits = _try(network, network, image_shape)
-    if not isinstance(logits, Tensor) or logits.shape != (2, classes):
-        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise UsageError(f"network: found logits {found} for two pictures, expected a tensor of shape (2, {classes})")
+    for pictures in (2, 3):
+        logits = _try(network, network, image_shape, pictures)
+        if not isinstance(logits, Tensor) or logits.shape != (pictures, classes):
+            found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise UsageError(
+                f"network: found logits {found} for {pictures} pictures, expected of {_name(network)} a tensor of "
+                f"shape ({pictures}, {classes})"
+            )
+        if not logits.is_floating_point():
+            raise UsageError(f"network: found logits of {logits.dtype}, expected of {_name(network)} floating point")
+    if not _try(network, network, image_shape, with_gradient=True).requires_grad:
+        raise UsageError(
+            f"network: the logits of {_name(network)} do not depend on a parameter that can be trained; give it one, "
+            "and do not detach them"
+        )
+
+
+def check_parameters(network: nn.Module) -> None:
+    """See that a network has parameters to train, and that they have a shape.
+
+    Raises:
+        ValueError: if it has none, or lazy ones.
+    """
+    parameters = list(network.parameters())
+    if any(isinstance(parameter, nn.parameter.UninitializedParameter) for parameter in parameters):
+        raise UsageError(f"network: {_name(network)} has lazy layers, whose shape is not known; give their sizes")
+    if not any(parameter.requires_grad for parameter in parameters):
+        raise UsageError(f"network: {_name(network)} has no parameter that can be trained")
+
+
+def _name(network: nn.Module) -> str:
+    return type(network).__name__
 
 
 def probe(network: nn.Module, image_shape: tuple[int, int, int], classes: int) -> int:
@@ -59,16 +88,23 @@ def probe(network: nn.Module, image_shape: tuple[int, int, int], classes: int) -
     return width
 
 
-def _try(network: nn.Module, forward: Callable[[Tensor], Any], image_shape: tuple[int, int, int]) -> Any:
-    """What `forward` returns for two pictures, with `network` in evaluation mode."""
+def _try(
+    network: nn.Module,
+    forward: Callable[[Tensor], Any],
+    image_shape: tuple[int, int, int],
+    pictures: int = 2,
+    *,
+    with_gradient: bool = False,
+) -> Any:
+    """What `forward` returns for some pictures, with `network` in evaluation mode."""
     parameter = next(network.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
     # Not a black picture: a network without biases maps it to zeros, on which any two heads agree.
-    picture = torch.linspace(-1.0, 1.0, 2 * math.prod(image_shape), device=device).view(2, *image_shape)
+    picture = torch.linspace(-1.0, 1.0, pictures * math.prod(image_shape), device=device).view(pictures, *image_shape)
     was_training = network.training
     network.eval()
     try:
-        with torch.no_grad(), global_generators_restored(0):
+        with torch.set_grad_enabled(with_gradient), global_generators_restored(0):
             return forward(picture)
     except (RuntimeError, TypeError, IndexError) as error:
         raise UsageError(f"network: it does not take pictures of shape {image_shape}: {error}") from error

@@ -26,6 +26,10 @@ from fer_gym.training.version import VERSION
 _fingerprints: WeakKeyDictionary[Splits, str] = WeakKeyDictionary()
 
 
+#: Images of a gradient step: more would not fit into memory, and hang before they do not.
+MOST_IN_A_BATCH = 1 << 16
+
+
 @dataclass(frozen=True)
 class TrainerSettings:
     """How the network is built and trained.
@@ -56,7 +60,7 @@ class TrainerSettings:
         if not callable(self.network):
             factory = "a factory f(channels, classes, image_size) -> nn.Module"
             check_choice("network", self.network, NETWORKS, or_else=factory)
-        check_count("batch_size", self.batch_size, least=1)
+        check_count("batch_size", self.batch_size, least=1, most=MOST_IN_A_BATCH)
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_number("learning_rate", self.learning_rate, "(0, inf)")
         check_choice("precision", self.precision, hardware.PRECISIONS)
@@ -111,7 +115,7 @@ def build_network(factory: NetworkFactory, splits: Splits, seed: int) -> nn.Modu
     """The network of a factory for some data, its weights drawn under a seed; the global generators are put back.
 
     Raises:
-        ValueError: if the images are not square, or the factory does not return a network for them.
+        ValueError: if the images are not square, or the factory does not return a network for them that can be trained.
     """
     channels, height, width = splits.image_shape
     if height != width:
@@ -123,4 +127,5 @@ def build_network(factory: NetworkFactory, splits: Splits, seed: int) -> nn.Modu
             raise UsageError(f"network: the factory f(channels, classes, image_size) failed: {error}") from error
     if not isinstance(network, nn.Module):
         raise UsageError(f"network: the factory returned {type(network).__name__}, expected an nn.Module")
+    features.check_parameters(network)
     return network

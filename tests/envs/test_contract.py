@@ -217,6 +217,18 @@ def test_two_in_lockstep_are_the_same_whatever_else_draws(case: Case) -> None:
     assert same(one.unwrapped.state_dict(), other.unwrapped.state_dict())
 
 
+@first_of_each
+def test_numpys_whole_numbers_do_as_pythons(case: Case) -> None:
+    numbers = SMALL[case.id] | {"limit": 9, "data_seed": 1}
+    traces = []
+    for kind in (int, np.uint8, np.int64):
+        env = case.make(**{name: kind(number) for name, number in numbers.items()})
+        env.reset(seed=0)
+        traces.append(play(env))
+    assert same(traces[0], traces[1])
+    assert same(traces[0], traces[2])
+
+
 @every_case
 def test_another_seed_is_another_episode(case: Case) -> None:
     env = case.make()

@@ -461,6 +461,18 @@ def test_a_diverged_network_knows_nothing() -> None:
 # -- settings --------------------------------------------------------------------------------------------------------
 
 
+class OfNetwork(nn.Module):
+    """Something made of a network's logits."""
+
+    def __init__(self, network: nn.Module, change: Any) -> None:
+        super().__init__()
+        self.network = network
+        self.change = change
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.change(self.network(x))
+
+
 @pytest.mark.parametrize(
     ("keyword", "value", "allowed"),
     [
@@ -469,9 +481,17 @@ def test_a_diverged_network_knows_nothing() -> None:
         ("network", ["small"], "'small', 'rlps_cnn', 'vgg19'"),
         ("network", lambda channels, classes, image_size: 7, "nn.Module"),
         ("network", lambda: dense(1, 3, 16), "factory"),
+        ("network", lambda *_: nn.Flatten(), "Flatten has no parameter that can be trained"),
+        ("network", lambda *of: dense(*of).requires_grad_(False), "no parameter that can be trained"),
+        ("network", lambda *of: nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), "lazy layers"),
+        ("network", lambda *of: OfNetwork(dense(*of), torch.Tensor.detach), "do not depend on a parameter"),
+        ("network", lambda *of: OfNetwork(dense(*of), torch.Tensor.long), "torch.int64"),
+        ("network", lambda *of: OfNetwork(dense(*of), lambda y: y + 1j), "torch.complex64"),
+        ("network", lambda *of: OfNetwork(dense(*of), lambda y: y[:2]), "(2, 3) for 3 pictures"),
         ("batch_size", 0, "at least 1"),
         ("batch_size", 2.5, "at least 1"),
         ("batch_size", True, "at least 1"),
+        ("batch_size", 10**9, "at most 65,536"),
         ("optimizer", "lion", "'adam', 'sgd'"),
         ("learning_rate", 0.0, "(0, inf)"),
         ("learning_rate", float("nan"), "(0, inf)"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym.description import description, in_words
 from fer_gym.errors import UsageError
 
 BASELINES = ("dataset", "marginal", "class")
@@ -112,15 +113,16 @@ def values(
     else:
         assert callable(reward)
         value = reward(walk)
-    per_image = np.asarray(value, dtype=np.float64)
     count = len(walk.labels)
+    wanted = f"{in_words(description(reward))} must return a finite float or ({count},) finite numbers"
+    try:
+        per_image = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # the last of a tensor that wants a gradient
+        raise UsageError(f"reward: the function returned {value!r:.80} ({error}); {wanted}") from error
     # Finite in float32 as well, the dtype of rewards and credits.
     finite = bool((np.abs(per_image) <= np.finfo(np.float32).max).all())
     if per_image.shape not in ((), (count,)) or not finite:
-        raise UsageError(
-            f"reward: the function returned shape {per_image.shape}, all finite: {finite}; "
-            f"expected a finite float or ({count},) finite numbers"
-        )
+        raise UsageError(f"reward: the function returned shape {per_image.shape}, all finite: {finite}; {wanted}")
     return per_image
 
 

@@ -22,6 +22,7 @@ from fer_gym.training.settings import feature_width, made_for
 
 # Makes the observation space finite; features are far smaller unless the network has diverged.
 FEATURE_BOUND = 1e6
+_MOST_EPOCHS = 1 << 20  # more hang, and have no use
 
 
 class Run:
@@ -74,13 +75,14 @@ class Run:
             check_choice("reward", reward, rewards.REWARDS, or_else="a callable")
         check_choice("baseline", baseline, rewards.BASELINES)
         check_choice("credit", credit, rewards.CREDITS)
-        check_count("pretrain_epochs", pretrain_epochs, least=0)
-        check_count("epochs_per_episode", epochs_per_episode, least=0)
+        check_count("pretrain_epochs", pretrain_epochs, least=0, most=_MOST_EPOCHS)
+        check_count("epochs_per_episode", epochs_per_episode, least=0, most=_MOST_EPOCHS)
         for name, flag in (("carry_over", carry_over), ("shuffle", shuffle), ("observe_label", observe_label)):
             check_flag(name, flag)
         check_number("retain_cost", retain_cost)
-        self.pretrain_epochs = pretrain_epochs
-        self.epochs_per_episode = epochs_per_episode
+        # NumPy's whole numbers overflow where Python's do not.
+        self.pretrain_epochs = int(pretrain_epochs)
+        self.epochs_per_episode = int(epochs_per_episode)
         self.carry_over = carry_over
         self.shuffle = shuffle
         self.observe_label = observe_label

@@ -41,6 +41,10 @@ class _Launched:
     pending: list[Pending]
 
 
+# Gradient steps of a chunk, validation batches after it, chunks of an episode: more hang, and have no use.
+_MOST_STEPS = 1 << 20
+
+
 class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
     """Choose how strongly a child network is regularised while it trains (Purposeful Regularization, Hong 2024).
 
@@ -172,20 +176,21 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         render_mode: str | None = None,
     ) -> None:
         self._keywords = keywords_of(RegTuneEnv, locals())
-        check_count("chunk_size", chunk_size, least=1)
-        check_count("chunks", chunks, least=1)
+        check_count("chunk_size", chunk_size, least=1, most=_MOST_STEPS)
+        check_count("chunks", chunks, least=1, most=_MOST_STEPS)
         if isinstance(val_batches, str):
             check_choice("val_batches", val_batches, ("all",), or_else="a whole number")
         else:
-            check_count("val_batches", val_batches, least=1)
+            check_count("val_batches", val_batches, least=1, most=_MOST_STEPS)
         check_choice("warmup", warmup, ("uniform", None))
         if not callable(reward):
             check_choice("reward", reward, rewards.REWARDS, or_else="a callable")
         check_choice("train_f1", train_f1, ("train", "eval"))
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
-        self.chunk_size = chunk_size
-        self.val_batches = val_batches
-        self.chunks = chunks
+        # NumPy's whole numbers overflow where Python's do not.
+        self.chunk_size = int(chunk_size)
+        self.val_batches = val_batches if isinstance(val_batches, str) else int(val_batches)
+        self.chunks = int(chunks)
         self.warmup = warmup
         self.reward = reward
         self.train_f1 = train_f1
@@ -203,7 +208,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         self._instances_given = instances is not None
         self._instance = 0
         self.worst_loss = 10.0 * math.log(len(self.splits.classes))
-        self._observation = Observation(observe, chunk_size, self.strengths, chunks, self.worst_loss)
+        self._observation = Observation(observe, self.chunk_size, self.strengths, self.chunks, self.worst_loss)
         self.action_space = Box(self.strengths.low, self.strengths.high, dtype=np.float32)
         self.observation_space: Box = self._observation.space  # type: ignore[assignment]
         self._picture: RunPicture | None = None

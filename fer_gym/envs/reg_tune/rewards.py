@@ -10,6 +10,7 @@ from typing import SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_gym.description import description, in_words
 from fer_gym.errors import UsageError
 
 REWARDS = ("gap", "val_f1", "val_f1_change", "neg_val_loss")
@@ -70,9 +71,14 @@ def reward_of(chunk: Chunk, reward: str | RewardFunction, steps_left: int, worst
         return diverged[reward] if isinstance(reward, str) else float(getattr(reward, "worst", -1.0)) * steps_left
     if not isinstance(reward, str):
         value = reward(chunk)
-        if not (isinstance(value, SupportsFloat) and math.isfinite(value)):
-            raise UsageError(f"reward: the function returned {value!r}; expected a finite number")
-        return float(value)
+        try:
+            number = float(value) if isinstance(value, SupportsFloat) else math.nan
+        except (TypeError, ValueError, OverflowError):  # of an array, or a whole number beyond all floats
+            number = math.nan
+        if not math.isfinite(number):
+            wanted = f"{in_words(description(reward))} must return a finite number"
+            raise UsageError(f"reward: the function returned {value!r:.80}; {wanted}")
+        return number
     return {
         "gap": chunk.val_f1 - chunk.train_f1,
         "val_f1": chunk.val_f1,

@@ -16,6 +16,9 @@ from fer_gym.envs.reg_tune.env import RegTuneEnv
 from fer_gym.errors import UsageError
 from fer_gym.training import hardware, states
 
+# Each has a network and an optimiser of its own.
+_MOST_CHILDREN = 4096
+
 
 class RegTuneVectorEnv(SyncVectorEnv):
     """K children of one data set, each with its own seed and generators: `gym.make_vec("RegTune-v0", num_envs=K)`.
@@ -47,14 +50,16 @@ class RegTuneVectorEnv(SyncVectorEnv):
         data_seed: int = 0,
         **keywords: Any,
     ) -> None:
-        check_count("num_envs", num_envs, least=1)
+        check_count("num_envs", num_envs, least=1, most=_MOST_CHILDREN)
         modes = [mode.value for mode in AutoresetMode]
         check_choice("autoreset_mode", autoreset_mode, (*AutoresetMode, *modes))
         first = RegTuneEnv(dataset, root, limit, noise, data_seed, **keywords)
         if keywords.get("instances") is not None:
             keywords = {**keywords, "instances": first.instances}
         child = functools.partial(RegTuneEnv, dataset=first.splits, **keywords)
-        super().__init__([functools.partial(_itself, first), *[child] * (num_envs - 1)], autoreset_mode=autoreset_mode)
+        super().__init__(
+            [functools.partial(_itself, first), *[child] * (int(num_envs) - 1)], autoreset_mode=autoreset_mode
+        )
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None

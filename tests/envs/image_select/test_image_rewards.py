@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from fer_gym.envs import FinishedWalk
 from fer_gym.envs.image_select.rewards import reward_walk
+from fer_gym.errors import UsageError
 
 
 def walk(
@@ -127,11 +129,28 @@ def test_a_function_that_returns_a_float_is_paid_like_f1_change(value: Any) -> N
 
 @pytest.mark.parametrize(
     "value",
-    [np.zeros(3), np.zeros((4, 1)), [], np.array([0, 0, 0, np.nan]), np.array([np.inf] * 4), math.nan, None, 1e300],
+    [
+        np.zeros(3),
+        np.zeros((4, 1)),
+        [],
+        np.array([0, 0, 0, np.nan]),
+        np.array([np.inf] * 4),
+        math.nan,
+        None,
+        1e300,
+        1j,
+        "x",
+        {},
+        10**400,
+        torch.ones((), requires_grad=True),
+    ],
 )
 def test_a_function_that_returns_nonsense(value: Any) -> None:
-    with pytest.raises(ValueError, match=r"^reward: .*\(4,\)"):
-        reward_walk(THREE, lambda finished: value)
+    def mine(finished: FinishedWalk) -> Any:
+        return value
+
+    with pytest.raises(UsageError, match=r"^reward: the function returned .*mine must return .*\(4,\)"):
+        reward_walk(THREE, mine)
 
 
 @pytest.mark.parametrize("reward", ["probability", lambda finished: np.zeros(1), lambda finished: 0.0])

@@ -135,10 +135,9 @@ def test_a_reward_of_ones_own() -> None:
     assert chunk_rewards.reward_of(chunk(), Worst(), 5, 19.0) == 3.5
     assert chunk_rewards.reward_of(chunk(math.inf), Worst(), 5, 19.0) == -15.0
     assert chunk_rewards.reward_of(chunk(math.inf), lambda _: 0.0, 5, 19.0) == -5.0
-    with pytest.raises(ValueError, match=r"^reward: the function returned None"):
-        chunk_rewards.reward_of(chunk(), lambda _: None, 5, 19.0)  # type: ignore[arg-type,return-value]
-    with pytest.raises(ValueError, match=r"^reward: the function returned nan"):
-        chunk_rewards.reward_of(chunk(), lambda _: math.nan, 5, 19.0)
+    for value in (None, math.nan, 1j, "1", np.zeros(3), 10**400):
+        with pytest.raises(ValueError, match=r"^reward: the function returned .*<lambda> must return a finite number"):
+            chunk_rewards.reward_of(chunk(), lambda _, value=value: value, 5, 19.0)  # type: ignore[misc]
     env = make(reward=Worst())
     env.reset(seed=0)
     assert [step[1] for step in play(env)] == [1.5, 2.5, 3.5, 4.5]
