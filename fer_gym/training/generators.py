@@ -2,22 +2,88 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+
+class DrawsFrom(TorchFunctionMode):
+    """Within it, what this thread draws without a generator of its own comes from a given one.
+
+    `nn.Linear`'s initial weights, say, have no other way to be drawn from anything but PyTorch's global generator, from
+    which other threads may draw at the same time. PyTorch keeps such modes by thread.
+
+    Args:
+        generator: of a CPU; draws on other devices are left alone, and so are those of functions that take no
+            generator, `nn.functional.dropout` for one.
+    """
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call a function of PyTorch, with the generator if it draws."""
+        kwargs = kwargs or {}
+        if function in _DRAWS and kwargs.get("generator") is None:
+            tensor = args[0] if args and isinstance(args[0], Tensor) else None
+            device = torch.device(kwargs.get("device") or "cpu") if tensor is None else tensor.device
+            if device.type == "cpu":
+                kwargs = {**kwargs, "generator": self.generator}
+        return function(*args, **kwargs)
+
+
+_DRAWS = {
+    *(torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal, torch.bernoulli, torch.multinomial),
+    *(torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.random_, torch.Tensor.bernoulli_),
+    *(torch.Tensor.exponential_, torch.Tensor.geometric_, torch.Tensor.log_normal_, torch.Tensor.cauchy_),
+    *(torch.Tensor.bernoulli, torch.Tensor.multinomial),
+    # PyTorch hands these over whole, and what they call inside no more.
+    *(
+        each
+        for each in vars(nn.init).values()
+        if inspect.isfunction(each) and "generator" in inspect.signature(each).parameters
+    ),
+}
+
+# Held while the global generators are ours: environments in several threads take turns.
+_global_generators = threading.RLock()
+
+
+def _renew_lock() -> None:
+    """In a child of a fork, whose parent's other threads never let go of the lock."""
+    global _global_generators
+    _global_generators = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @contextmanager
 def global_generators_restored(seed: int) -> Iterator[None]:
     """Seed Python's, NumPy's and PyTorch's global generators for a block, and put them back after it.
 
-    Code that can draw from nothing else (`nn.Linear`'s initial weights, a user's network factory) becomes
-    reproducible without anyone else's stream moving.
+    Code that can draw from nothing else (a user's network factory) becomes reproducible without anyone else's stream
+    moving, as long as no other thread draws from them meanwhile; environments in other threads wait.
     """
+    with _global_generators, _seeded(seed):
+        yield
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,7 +18,7 @@ from fer_gym.description import description
 from fer_gym.errors import UsageError
 from fer_gym.training import features, hardware
 from fer_gym.training.augmentation import Augmentation
-from fer_gym.training.generators import global_generators_restored
+from fer_gym.training.generators import DrawsFrom, global_generators_restored
 from fer_gym.training.networks import NETWORKS, NetworkFactory
 from fer_gym.training.optimizers import OPTIMIZERS
 from fer_gym.training.version import VERSION
@@ -112,7 +113,9 @@ def feature_width(settings: TrainerSettings, splits: Splits) -> int:
 
 
 def build_network(factory: NetworkFactory, splits: Splits, seed: int) -> nn.Module:
-    """The network of a factory for some data, its weights drawn under a seed; the global generators are put back.
+    """The network of a factory for some data, its weights drawn under a seed.
+
+    The networks of this package touch no global generator. A user's factory may draw from any: they are put back.
 
     Raises:
         ValueError: if the images are not square, or the factory does not return a network for them that can be trained.
@@ -120,7 +123,8 @@ def build_network(factory: NetworkFactory, splits: Splits, seed: int) -> nn.Modu
     channels, height, width = splits.image_shape
     if height != width:
         raise UsageError(f"dataset: images of {height}x{width}; the networks take square ones, so resize them")
-    with global_generators_restored(seed):
+    ours = factory in NETWORKS.values()
+    with DrawsFrom(torch.Generator().manual_seed(seed)), nullcontext() if ours else global_generators_restored(seed):
         try:
             network = factory(channels, len(splits.classes), height)
         except TypeError as error:

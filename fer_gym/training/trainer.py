@@ -123,7 +123,8 @@ class Trainer:
         generators = [self._noise_generator, *(regularizer.generator for regularizer in self._regularizers)]
         self._recorded = Recorded(self._step, generators) if wanted else None
         self.initialise(0)
-        features.check_logits(self.network, splits.image_shape, len(splits.classes))
+        if not isinstance(settings.network, str):
+            features.check_logits(self.network, splits.image_shape, len(splits.classes))
 
     @hardware.training_modes()
     def initialise(self, seed: int) -> None:
