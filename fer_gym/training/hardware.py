@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import logging
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,8 @@ _BF16_FEATURES = {"amx_bf16", "avx512_bf16", "bf16"}
 # Parameters of glibc's mallopt: how much free memory it holds, and from which size on a block is mapped by itself.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 2**30
+# PyTorch's own number, if nobody has changed it before this module was imported.
+_DEFAULT_THREADS = torch.get_num_threads()
 
 
 def resolve_device(device: str) -> torch.device:
@@ -150,6 +153,18 @@ def out_of_memory_explained(device: torch.device, batch_size: int | None = None)
             f"batch_size: {batch_size} is too large for the memory of {device}; lower it, or `limit`, or take a "
             "smaller network"
         ) from error
+
+
+def one_thread_in_a_worker() -> None:
+    """Leave the other cores to the siblings of this process, if it is a worker and nobody has set its threads.
+
+    K workers with all cores each wait for one another's threads most of the time. A worker is a daemonic process, as
+    those of Gymnasium's, Stable-Baselines3's and Tianshou's vector environments are. Who wants more threads there sets
+    OMP_NUM_THREADS, or calls `torch.set_num_threads` with another number than PyTorch's own.
+    """
+    named = {"OMP_NUM_THREADS", "MKL_NUM_THREADS"} & os.environ.keys()
+    if multiprocessing.current_process().daemon and not named and torch.get_num_threads() == _DEFAULT_THREADS:
+        torch.set_num_threads(1)
 
 
 @contextlib.contextmanager

@@ -91,6 +91,7 @@ class Trainer:
 
     @hardware.training_modes()
     def __init__(self, splits: Splits, settings: TrainerSettings, strengths: Strengths | None = None) -> None:
+        hardware.one_thread_in_a_worker()
         self.splits = splits
         self.settings = settings
         settings.augment.check_fits(splits.image_shape[-1])

@@ -450,8 +450,17 @@ def test_an_interrupted_first_reset_can_be_repeated(case: Case, monkeypatch: pyt
     assert same(env.reset(seed=0), other.reset(seed=0))
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As many as a worker takes."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @first_of_each
-def test_workers_that_are_spawned(case: Case) -> None:
+def test_workers_that_are_spawned(case: Case, one_thread: None) -> None:
     makers = [case.make] * 2
     envs = gym.vector.AsyncVectorEnv(makers, context="spawn")
     try:

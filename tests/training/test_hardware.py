@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -78,3 +79,43 @@ def test_what_is_launched_side_by_side_waits_for_what_was_before_and_is_waited_f
         ("main", "waits for", "side 0"),
         ("main", "waits for", "side 1"),
     ]
+
+
+_THREADS_OF_A_WORKER = """
+import multiprocessing, os, sys
+import torch
+
+def count(queue, given):
+    if given:
+        torch.set_num_threads(given)
+    from fer_gym.training import hardware
+    hardware._DEFAULT_THREADS = 4  # of a machine with four cores
+    if not given:
+        torch.set_num_threads(4)
+    hardware.one_thread_in_a_worker()
+    queue.put(torch.get_num_threads())
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    worker = context.Process(target=count, args=(queue, int(sys.argv[1])), daemon=sys.argv[2] == "daemon")
+    worker.start()
+    print(queue.get())
+    worker.join()
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "process", "environment", "threads"),
+    [(0, "daemon", {}, 1), (0, "own", {}, 4), (3, "daemon", {}, 3), (0, "daemon", {"OMP_NUM_THREADS": "4"}, 4)],
+    ids=["a worker", "no worker", "set by a call", "set by a variable"],
+)
+def test_the_threads_of_a_worker(
+    given: int, process: str, environment: dict[str, str], threads: int, tmp_path: Path
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(_THREADS_OF_A_WORKER)
+    known = {name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    command = [sys.executable, str(script), str(given), process]
+    done = subprocess.run(command, capture_output=True, text=True, env=known | environment, timeout=120)
+    assert done.stdout.split() == [str(threads)], done.stderr

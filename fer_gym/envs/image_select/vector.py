@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
 
     Attributes:
         shard_sizes: the images of each walker.
+        autoreset_mode: Gymnasium's, as an `AutoresetMode`.
 
     Raises:
         ValueError: as `ImageSelectEnv`, and if `num_envs` or `autoreset_mode` is not allowed.
@@ -69,7 +71,10 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
         check_count("num_envs", num_envs, least=1)
         if not isinstance(autoreset_mode, AutoresetMode):
             check_choice("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
-        bound = inspect.signature(ImageSelectEnv).bind(**keywords)
+        try:
+            bound = inspect.signature(ImageSelectEnv).bind(**keywords)
+        except TypeError as error:
+            raise TypeError(f"ImageSelect-v0: {error}") from None
         bound.apply_defaults()
         of_run = dict(bound.arguments)
         self.render_mode = of_run.pop("render_mode")
@@ -79,9 +84,9 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
         if num_envs > images:
             raise UsageError(f"num_envs: {num_envs:,} walkers for {images:,} training images; use at most one an image")
         self.num_envs = int(num_envs)
-        self._mode = AutoresetMode(autoreset_mode)
-        self._keywords = {**keywords, "num_envs": self.num_envs, "autoreset_mode": self._mode}
-        self.metadata = {**self.metadata, "autoreset_mode": self._mode}
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self._keywords = {**keywords, "num_envs": self.num_envs, "autoreset_mode": self.autoreset_mode}
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.single_observation_space = self.run.observation_space()
         self.single_action_space = Discrete(2)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -93,9 +98,16 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
     # -- the episode ---------------------------------------------------------------------------------------------
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin an episode of all walkers; with `seed`, from new weights. `options`: `freeze` and `reset_mask`."""
+        """Begin an episode of all walkers; with `seed`, from new weights. `options`: `freeze` and `reset_mask`.
+
+        Of a list of seeds, one for each walker, the first counts: the walkers share one network and one order.
+        """
+        if isinstance(seed, Sequence):
+            if len(seed) != self.num_envs:
+                raise UsageError(f"seed: {len(seed)} seeds for {self.num_envs} walkers; give one for each, or a number")
+            seed = seed[0]
         check_options(options, allowed=("freeze", "reset_mask"))
         frozen = flag_in(options, "freeze")
         if not np.all((options or {}).get("reset_mask", True)):
@@ -142,7 +154,7 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
 
     def _step_after_the_end(self) -> _Step:
         self.run.begun()
-        if self._mode is not AutoresetMode.NEXT_STEP:
+        if self.autoreset_mode is not AutoresetMode.NEXT_STEP:
             raise ResetNeeded("the episode is over: call reset()")
         nobody = np.zeros(self.num_envs, np.bool_)
         observations, info = self.reset()
@@ -163,7 +175,7 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
             "keep_ratio": walk.count / self.shard_sizes,
             "validation": {name: np.full(walkers, score) for name, score in self.run.validation.items()},
         }
-        if self._mode is AutoresetMode.SAME_STEP:
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
             final = np.empty(walkers, object)
             for k, observation in enumerate(observations):
                 final[k] = observation

@@ -94,6 +94,7 @@ def test_one_walker_is_the_scalar_environment(mode: AutoresetMode, keywords: dic
     alone = scalar(**keywords)
     theirs = SyncVectorEnv([lambda: alone], autoreset_mode=mode)
     assert ours.metadata["autoreset_mode"] is theirs.metadata["autoreset_mode"] is mode
+    assert ours.autoreset_mode is theirs.autoreset_mode
     for name in ("observation_space", "action_space", "single_observation_space", "single_action_space"):
         assert getattr(ours, name) == getattr(theirs, name)
     assert same(ours.reset(seed=5), theirs.reset(seed=5))
@@ -461,6 +462,16 @@ def test_options() -> None:
         env.reset(options={"frozen": True})
     with pytest.raises(ValueError, match=r"^options: reset_mask leaves walkers out"):
         env.reset(options={"reset_mask": np.array([True, False, True])})
+
+
+def test_a_list_of_seeds_and_keywords_that_nobody_knows() -> None:
+    one, other = make(), make()
+    assert np.array_equal(one.reset(seed=[3, 4, 5])[0], other.reset(seed=3)[0])
+    assert np.array_equal(one.reset(seed=[None] * 3)[0], other.reset()[0])
+    with pytest.raises(UsageError, match=r"^seed: 2 seeds for 3 walkers; give one for each, or a number$"):
+        one.reset(seed=[1, 2])
+    with pytest.raises(TypeError, match=r"^ImageSelect-v0: got an unexpected keyword argument 'max_episode_steps'"):
+        make(max_episode_steps=3)
 
 
 def test_attributes_and_methods_of_each_walker() -> None:
