@@ -10,6 +10,10 @@ from fer_gym.checks import check_choice
 from fer_gym.tasks import CALIBRATION_SEEDS, TASKS, CalibratedTask, Reference
 
 
+# Rankings that train networks of their own, for `epochs`.
+_WITH_NETWORKS = ("self_confidence", "entropy", "cleanlab", "aum", "knn_shapley")
+
+
 def task_of(task: CalibratedTask, arms: tuple[Arm, ...], episodes: int | None = None) -> Task:
     """A calibrated task with the arms that are compared in it.
 
@@ -28,7 +32,8 @@ def suite(name: str, selectors: tuple[Arm, ...], tuners: tuple[Arm, ...]) -> Sui
     Args:
         name: the suite's.
         selectors: the arms of ImageSelect-v0. One that keeps as many images as another keeps as many as the oracle
-            here, which is to its advantage: the learners are not told how many labels are right.
+            here, which is to its advantage: the learners are not told how many labels are right. Networks of its own
+            are trained for as many epochs as the environment pretrains its network.
         tuners: those of RegTune-v0.
     """
     return Suite(name, tuple(_with(task, selectors, tuners) for task in TASKS.values()), tuple(range(10)))
@@ -37,14 +42,15 @@ def suite(name: str, selectors: tuple[Arm, ...], tuners: tuple[Arm, ...]) -> Sui
 def _with(task: CalibratedTask, selectors: tuple[Arm, ...], tuners: tuple[Arm, ...]) -> Task:
     if task.env_id != SelectionTask.env_id:
         return task_of(task, tuners)
-    share = task.reference.settings["keep_ratio"]
-    told = (
-        dataclasses.replace(arm, settings={**arm.settings, "keep_ratio": share}, keep_ratio_of=None)
-        if arm.keep_ratio_of
-        else arm
-        for arm in selectors
-    )
-    return task_of(task, tuple(told))
+    return task_of(task, tuple(_told(arm, task) if arm.keep_ratio_of else arm for arm in selectors))
+
+
+def _told(arm: Arm, task: CalibratedTask) -> Arm:
+    """An arm that ranks the images, with what it may know of the task."""
+    settings = {**arm.settings, "keep_ratio": task.reference.settings["keep_ratio"]}
+    if arm.agent in _WITH_NETWORKS and settings.get("folds") != 0:
+        settings["epochs"] = task.env["pretrain_epochs"]
+    return dataclasses.replace(arm, settings=settings, keep_ratio_of=None)
 
 
 def calibration(task: CalibratedTask) -> Suite:
