@@ -133,7 +133,7 @@ def seeds_of(text: str) -> tuple[int, ...]:
     except ValueError:
         seeds = (-1,)
     if len(set(seeds)) < len(seeds) or not all(0 <= seed <= LARGEST_SEED for seed in seeds):
-        raise UsageError(f"seeds: {text!r} is not allowed; use whole numbers such as 0,1,2, each once, or 'tuning'")
+        raise UsageError(f"seeds: {text!r} is not allowed; use whole numbers such as 0,1,2, or 'tuning'; each once")
     return seeds
 
 

@@ -9,7 +9,6 @@ from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite,
 from fer_gym.checks import check_choice
 from fer_gym.tasks import CALIBRATION_SEEDS, TASKS, CalibratedTask, Reference
 
-
 # Rankings that train networks of their own, for `epochs`.
 _WITH_NETWORKS = ("self_confidence", "entropy", "cleanlab", "aum", "knn_shapley")
 
