@@ -104,6 +104,18 @@ def names() -> list[str]:
     return sorted({entry.name for entry in entry_points(group=GROUP)})
 
 
+def descriptions() -> dict[str, str]:
+    """The agents that are installed, each with the first line of its docstring; why, if it cannot be imported."""
+    found = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        try:
+            lines = (entry.load().__doc__ or "").strip().splitlines()
+        except ImportError as error:
+            lines = [f"cannot be loaded ({error}); the reference agents need pip install 'fer-gym[agents]'"]
+        found[entry.name] = lines[0] if lines else ""
+    return found
+
+
 def adapted(env: gym.vector.VectorEnv[Any, Any, Any]) -> Any:
     """Several environments in the form that agents take, by the adapter that is installed.
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fer_gym.cli import benchmark, data, errors, tasks, train
+import fer_gym
+from fer_gym.cli import agents, benchmark, data, errors, tasks, train
 
 
 class _CommandLine(TyperGroup):
@@ -43,10 +44,19 @@ app = typer.Typer(
 )
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        print(f"fer-gym {fer_gym.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the whole traceback of an error; also taken after the command.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_say_version, is_eager=True)
     ] = False,
 ) -> None:
     """Facial expression recognition as Gymnasium tasks."""
@@ -54,6 +64,7 @@ def _options(
 
 app.add_typer(data.app, name="data")
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(agents.app, name="agents")
 app.command()(tasks.score)
 app.command()(train.train)
 app.command()(benchmark.benchmark)

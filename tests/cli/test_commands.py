@@ -153,7 +153,10 @@ def test_train_saves_an_agent_that_loads(tmp_path: Path):
         (["train", "--seed", "-1"], "--seed"),
         (["benchmark", "--minutes", "nan"], "minutes: nan is not allowed; use a finite number in (0, inf)"),
         (["benchmark", "--minutes", "-3"], "minutes: -3.0 is not allowed"),
-        (["benchmark", "--seeds", "-1"], "seeds: '-1' is not allowed; use whole numbers such as 0,1,2, or 'tuning'; each once"),
+        (
+            ["benchmark", "--seeds", "-1"],
+            "seeds: '-1' is not allowed; use whole numbers such as 0,1,2, or 'tuning'; each once",
+        ),
         (["benchmark", "--seeds", "1,1"], "seeds: '1,1' is not allowed"),
         (["score", "ImageSelect-Flips-v0", "--agent", "ppo", "--seeds", "x"], "seeds: 'x' is not allowed"),
     ],
