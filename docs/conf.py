@@ -83,14 +83,31 @@ def command_page():
     return "\n".join(pages)
 
 
+def differences(learners, rankings):
+    """What REINFORCE scores above each ranking under the same seeds, with Student's interval of the paired differences."""
+    from fer_gym.benchmark.report import summary
+    from fer_gym.benchmark.report.statistics import mean_interval
+
+    ours = summary.scores(learners, "REINFORCE")
+    lines = ["| REINFORCE less | test macro F1, paired by seed | seeds |", "|---|---|---|"]
+    for name in rankings.arms:
+        theirs = summary.scores(rankings, name)
+        shared = sorted(ours.keys() & theirs.keys())
+        if name != "REINFORCE" and shared:
+            lines.append(f"| {name} | {mean_interval([ours[s] - theirs[s] for s in shared])} | {len(shared)} |")
+    return [*lines, ""]
+
+
 def task_sections():
     """A section for each calibrated task: what it is, its references, and what the agents scored that have records."""
     from fer_gym.benchmark import records
     from fer_gym.benchmark.report import summary
     from fer_gym.tasks import TASKS
 
-    folder = DOCS / "results" / "rl"
-    scored = {task.name: task for task in records.read_folder(folder).tasks} if folder.exists() else {}
+    scored = {
+        suite: {task.name: task for task in records.read_folder(DOCS / "results" / suite).tasks}
+        for suite in ("rl", "standard")
+    }
     sections = []
     for task in TASKS.values():
         low, high = task.headroom_interval
@@ -106,8 +123,11 @@ def task_sections():
         lines += ["", f"Headroom: {task.headroom:.3f} [{low:.3f}, {high:.3f}]. Budget: {task.episodes} episodes.", ""]
         lines += [f"Environment: `{task.env_id}` with"]
         lines += [f"`{', '.join(f'{key}={value!r}' for key, value in task.env.items())}`.", ""]
-        if task.id in scored and any(scored[task.id]):
-            lines += [summary.table(scored[task.id]).markdown()]
+        found = [tasks[task.id] for tasks in scored.values() if task.id in tasks and any(tasks[task.id])]
+        for of_suite in found:
+            lines += [summary.table(of_suite).markdown(), ""]
+        if len(found) == 2:
+            lines += differences(*found)
         sections.append("\n".join(lines))
     return "\n".join(sections)
 
