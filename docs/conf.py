@@ -84,17 +84,18 @@ def command_page():
 
 
 def differences(learners, rankings):
-    """What REINFORCE scores above each ranking under the same seeds, with Student's interval of the paired differences."""
+    """What each learner scores above each ranking under the same seeds, with Student's interval of the differences."""
     from fer_gym.benchmark.report import summary
     from fer_gym.benchmark.report.statistics import mean_interval
 
-    ours = summary.scores(learners, "REINFORCE")
-    lines = ["| REINFORCE less | test macro F1, paired by seed | seeds |", "|---|---|---|"]
-    for name in rankings.arms:
-        theirs = summary.scores(rankings, name)
-        shared = sorted(ours.keys() & theirs.keys())
-        if name != "REINFORCE" and shared:
-            lines.append(f"| {name} | {mean_interval([ours[s] - theirs[s] for s in shared])} | {len(shared)} |")
+    ours = {name: found for name in learners.arms if (found := summary.scores(learners, name))}
+    theirs = {name: found for name in rankings.arms if name not in ours and (found := summary.scores(rankings, name))}
+    lines = ["Test macro F1, paired by seed:", ""]
+    lines += [f"| | {' | '.join(f'{name} less it' for name in ours)} | seeds |", "|---" * (len(ours) + 2) + "|"]
+    for ranking, found in theirs.items():
+        shared = sorted(found.keys() & set.intersection(*map(set, ours.values())))
+        cells = [str(mean_interval([scores[s] - found[s] for s in shared])) for scores in ours.values()]
+        lines.append(f"| {ranking} | {' | '.join(cells)} | {len(shared)} |")
     return [*lines, ""]
 
 
