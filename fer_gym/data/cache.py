@@ -18,6 +18,7 @@ import secrets
 import shutil
 import tempfile
 import time
+import tokenize
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -35,6 +36,13 @@ FORMAT = 3
 PRETRAINED = "pretrained"
 _TEMPORARY = ".building-"
 _STALE_SECONDS = 24 * 3600.0
+# Arrays of so many bytes, labels among them, are compared with their checksums at each use: that takes milliseconds.
+_CHECKED_BYTES = 1 << 24
+# What reading a broken entry raises; the last three are of a NumPy header.
+_DAMAGE = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile),
+    *(SyntaxError, tokenize.TokenError, MemoryError),
+)
 # What the system says of a disk without room.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -62,7 +70,10 @@ def folder_key(root: Path, files: Iterable[str]) -> dict[str, Any]:
     """
     digest = hashlib.sha256()
     for name in files:
-        status = os.stat(os.path.join(root, name))  # pathlib takes a second more for FER2013's files
+        try:
+            status = os.stat(os.path.join(root, name))  # pathlib takes a second more for FER2013's files
+        except OSError as error:
+            raise DatasetError(f"{root / name}: cannot be read ({error.strerror}); restore or remove it") from error
         digest.update(os.fsencode(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n"))
     return {"path": str(root.resolve()), "listing": digest.hexdigest()}
 
@@ -91,10 +102,14 @@ def cached(name: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> 
         except _CannotWriteError as error:
             return _built_in_memory(build, str(error))
     try:
-        names = json.loads((entry / "key.json").read_text(encoding="utf-8"))["arrays"]
+        names: dict[str, str] = json.loads((entry / "key.json").read_text(encoding="utf-8"))["arrays"]
+        for array, digest in names.items():
+            path = entry / f"{array}.npy"
+            if path.stat().st_size <= _CHECKED_BYTES and files.checksum(path) != digest:
+                raise ValueError(f"{path.name} does not match its checksum")
         # The view drops the memmap subclass, whose scalars and pickles surprise, and keeps the map.
         return {name: np.asarray(np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False)) for name in names}
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise DatasetError(f"{entry}: damaged cache entry ({error}); delete this folder, it is rebuilt") from error
 
 
@@ -126,8 +141,9 @@ def write(path: Path, shape: tuple[int, ...], parts: Iterable[NDArray[np.uint8]]
 
 
 def _is_full(error: OSError) -> bool:
-    """Whether there is no room. NumPy's own error for that has no number."""
-    return error.errno in _FULL or (error.errno is None and "free space" in str(error))
+    """Whether there is no room. NumPy's own errors for that have no number."""
+    of_numpy = error.errno is None and any(words in str(error) for words in ("free space", "requested and"))
+    return error.errno in _FULL or of_numpy
 
 
 def _reason(error: OSError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import threading
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,14 +103,18 @@ def feature_width(settings: TrainerSettings, splits: Splits) -> int:
     if isinstance(settings.network, str):
         width: int = settings.factory.feature_width  # type: ignore[attr-defined]
         return width
-    # One thread, so that making an environment starts no thread pool in a process that may be forked later.
+    # One thread, so that making an environment starts no thread pool in a process that may be forked later. Only in the
+    # main thread: the number is the process's, and a thread that begins meanwhile would keep it.
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    alone = threading.current_thread() is threading.main_thread()
+    if alone:
+        torch.set_num_threads(1)
     try:
         network = build_network(settings.factory, splits, seed=0)
         return features.probe(network, splits.image_shape, len(splits.classes))
     finally:
-        torch.set_num_threads(threads)
+        if alone:
+            torch.set_num_threads(threads)
 
 
 def build_network(factory: NetworkFactory, splits: Splits, seed: int) -> nn.Module:

@@ -102,6 +102,34 @@ def test_a_full_disk_costs_a_warning(code: int, empty_cache: Path, caplog: pytes
     assert list(empty_cache.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "message",
+    ["8064000 requested and 3145600 written", "Not enough free space to write 66145536 bytes"],
+)
+def test_numpys_words_for_a_full_disk(message: str, empty_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    times = [1]
+
+    def build(directory: Path) -> None:
+        build_seven(directory)
+        if times[0]:
+            times[0] -= 1
+            raise OSError(message)
+
+    assert cache.cached("test", {}, build)["numbers"].tolist() == list(range(7))
+    assert f"cannot write to the cache folder {empty_cache} ({message})" in caplog.text
+
+
+def test_a_changed_label_is_found_at_each_use(empty_cache: Path) -> None:
+    cache.cached("test", {}, build_seven)
+    (path,) = empty_cache.glob("*/numbers.npy")
+    content = bytearray(path.read_bytes())
+    for position in (20, len(content) - 8):
+        content[position] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(DatasetError, match=r"numbers\.npy does not match its checksum.*delete this folder"):
+            cache.cached("test", {}, fail)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="has no umask")
 def test_others_may_read_what_the_umask_lets_them(empty_cache: Path) -> None:
     before = os.umask(0o022)

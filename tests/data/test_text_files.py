@@ -44,6 +44,21 @@ def test_a_pipe_in_place_of_a_data_set(name: str, tmp_path: Path, empty_cache: P
             load(name, root)
 
 
+def test_a_picture_of_a_folder_that_links_to_itself(tmp_path: Path, empty_cache: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "faces" / name).mkdir(parents=True)
+        (tmp_path / "faces" / name / "0.png").symlink_to("0.png")
+    with pytest.raises(DatasetError, match=r"a/0\.png: cannot be read"):
+        load("folder", tmp_path / "faces")
+
+
+def test_a_sparse_giant_is_no_csv(tmp_path: Path, empty_cache: Path) -> None:
+    with (tmp_path / "fer2013.csv").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(DatasetError, match=r"fer2013\.csv: more than 1,073,741,824 bytes"):
+        load("fer2013", tmp_path)
+
+
 def test_a_sparse_giant_is_no_picture(tmp_path: Path) -> None:
     with (tmp_path / "0.png").open("wb") as file:
         file.truncate(1 << 40)

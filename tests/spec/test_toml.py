@@ -1,5 +1,6 @@
 """Suites from a TOML file: what they say is what runs, and what is wrong in them is named."""
 
+import os
 import re
 from pathlib import Path
 
@@ -154,3 +155,15 @@ def test_the_documentations_file_is_one(tmp_path: Path):
     suite = own_suite.read(tmp_path / "mine.toml")
     assert [task.env_id for task in suite.tasks] == ["ImageSelect-v0", "RegTune-v0"]
     assert suite.tasks[0].removal == (0.1, 0.25)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes in folders")
+def test_a_pipe_and_a_giant(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    with (tmp_path / "giant.toml").open("wb") as file:
+        file.truncate(1 << 40)
+    for name, said in (("pipe.toml", "no regular file"), ("giant.toml", "more than 1,048,576 bytes")):
+        result = CliRunner().invoke(app, ["benchmark", "--suite", str(tmp_path / name)])
+        assert result.exit_code == 2
+        assert f"{name}: it cannot be read as TOML" in result.stderr
+        assert said in result.stderr
