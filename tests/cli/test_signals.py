@@ -39,12 +39,25 @@ class Asleep(KeepAll):
 """
 
 
+def signals_as_in_a_terminal() -> None:
+    """In the new process: a shell ignores some in what it runs in the background, and that would be inherited."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def started(folder: Path, workers: int) -> subprocess.Popen[str]:
     """A benchmark whose agents all sleep."""
     (folder / "asleep.py").write_text(ASLEEP)
     (folder / "suite.toml").write_text(SUITE)
     command = [*FER_GYM, "benchmark", "--suite", "suite.toml", "--out", "out", "--workers", str(workers)]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=signals_as_in_a_terminal,
+    )
     while len(list(folder.glob("asleep-*"))) < workers:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
