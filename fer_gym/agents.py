@@ -15,6 +15,7 @@ from fer_gym.errors import UsageError
 GROUP = "fer_gym.agents"
 #: The group of what brings Gymnasium's vector environments to agents.
 ADAPTERS = "fer_gym.vector_adapters"
+_REMEDY = "the reference agents need pip install 'fer-gym[agents]'"
 
 
 class Agent(Protocol):
@@ -111,7 +112,7 @@ def descriptions() -> dict[str, str]:
         try:
             lines = (entry.load().__doc__ or "").strip().splitlines()
         except ImportError as error:
-            lines = [f"cannot be loaded ({error}); the reference agents need pip install 'fer-gym[agents]'"]
+            lines = [f"cannot be loaded ({error}); {_REMEDY}"]
         found[entry.name] = lines[0] if lines else ""
     return found
 
@@ -150,9 +151,7 @@ def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any])
         else:
             raise UsageError(f"agent: {name!r} is unknown; use {', '.join(names())} or module:Name")
     except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"agent: {name!r} cannot be loaded ({error}); the reference agents need pip install 'fer-gym[agents]'"
-        ) from error
+        raise UsageError(f"agent: {name!r} cannot be loaded ({error}); {_REMEDY}") from error
     if not callable(factory):
         raise UsageError(f"agent: {name!r} is a {type(factory).__name__}; use what can be called with env and seed")
     try:

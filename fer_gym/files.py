@@ -6,6 +6,9 @@ import contextlib
 import hashlib
 import os
 import secrets
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,19 @@ from typing import BinaryIO
 from fer_gym.errors import UsageError
 
 _DIGEST_BYTES = 16
+#: What NumPy raises for a file that is no array of its own, or a broken one: from zip archives, and from headers.
+NUMPYS_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    SyntaxError,
+    tokenize.TokenError,
+    MemoryError,
+)
 
 
 def at(place: str | os.PathLike[str]) -> Path:
@@ -113,7 +129,7 @@ def held(path: Path) -> Iterator[None]:
     """Keep other processes out of a place, as long as this one lives.
 
     Args:
-        path: of the lock's file, which is made and removed.
+        path: of the lock's file. It stays: who removed it could remove another's.
 
     Raises:
         UsageError: if another process holds it.
@@ -128,10 +144,7 @@ def held(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(f"{path.parent}: another run is writing here; choose another --out") from error
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+        yield
 
 
 def _beside(path: Path) -> Path:

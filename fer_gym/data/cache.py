@@ -18,8 +18,6 @@ import secrets
 import shutil
 import tempfile
 import time
-import tokenize
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,11 +36,6 @@ _TEMPORARY = ".building-"
 _STALE_SECONDS = 24 * 3600.0
 # Arrays of so many bytes, labels among them, are compared with their checksums at each use: that takes milliseconds.
 _CHECKED_BYTES = 1 << 24
-# What reading a broken entry raises; the last three are of a NumPy header.
-_DAMAGE = (
-    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile),
-    *(SyntaxError, tokenize.TokenError, MemoryError),
-)
 # What the system says of a disk without room.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -109,7 +102,7 @@ def cached(name: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> 
                 raise ValueError(f"{path.name} does not match its checksum")
         # The view drops the memmap subclass, whose scalars and pickles surprise, and keeps the map.
         return {name: np.asarray(np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False)) for name in names}
-    except _DAMAGE as error:
+    except (*files.NUMPYS_ERRORS, TypeError, AttributeError) as error:  # the last two of key.json
         raise DatasetError(f"{entry}: damaged cache entry ({error}); delete this folder, it is rebuilt") from error
 
 

@@ -93,12 +93,12 @@ def run(arguments: Arguments, out: Path, *, resume: bool, overwrite: bool = Fals
             if place.exists():
                 raise UsageError(f"{place}: already there; add --overwrite to replace it, or choose another --out")
     files.check_writable(path.parent)
-    try:
-        with files.held(path.with_name("running")):
+    with files.held(path.with_name("running")):
+        try:
             return _run(arguments, out, path, resume)
-    finally:
-        if not path.exists():
-            shutil.rmtree(path.parent)
+        finally:
+            if not path.exists():
+                shutil.rmtree(path.parent)
 
 
 def _run(arguments: Arguments, out: Path, path: Path, resume: bool) -> list[dict[str, Any]]:

@@ -4,30 +4,14 @@ from pathlib import Path
 
 import pytest
 import small_records
+from toml_suites import suite
 from typer.testing import CliRunner
 
 from fer_gym.benchmark.spec import papers, suites
 from fer_gym.cli import benchmark
 from fer_gym.cli.commands import app
 
-SUITE = """
-seeds = [0, 1]
-
-[[tasks]]
-env_id = "ImageSelect-v0"
-name = "faces"
-episodes = 1
-retrain_epochs = 1
-env = {limit = 40, pretrain_epochs = 0}
-
-[[tasks.arms]]
-name = "keep [red]all"
-agent = "keep_all"
-
-[[tasks.arms]]
-name = "unreadable"
-agent = "test_commands:Unreadable"
-"""
+SUITE = suite(("keep [red]all", "keep_all"), ("unreadable", "test_commands:Unreadable"))
 
 
 class Unreadable:

@@ -8,25 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from toml_suites import FER_GYM, suite
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
-FER_GYM = [sys.executable, "-c", "from fer_gym.cli.main import main; main()"]
 # Two trials that do not end by themselves.
-SUITE = """
-seeds = [0, 1]
-
-[[tasks]]
-env_id = "ImageSelect-v0"
-name = "faces"
-episodes = 1
-retrain_epochs = 1
-env = {limit = 40, pretrain_epochs = 0}
-
-[[tasks.arms]]
-name = "asleep"
-agent = "asleep:Asleep"
-"""
+SUITE = suite(("asleep", "asleep:Asleep"))
 ASLEEP = """
 import time
 from pathlib import Path

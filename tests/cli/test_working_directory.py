@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from toml_suites import FER_GYM, suite
 
 from fer_gym import imports
 
-FER_GYM = [sys.executable, "-c", "from fer_gym.cli.main import main; main()"]
 EXECUTED = "open('executed.txt', 'w').write('executed')\n"
 AGENT = """
 import helper_of_mine
@@ -19,20 +19,7 @@ from fer_gym_agents import KeepAll
 class Mine(KeepAll):
     assert helper_of_mine.NUMBER == 3
 """
-SUITE = """
-seeds = [0, 1]
-
-[[tasks]]
-env_id = "ImageSelect-v0"
-name = "faces"
-episodes = 1
-retrain_epochs = 1
-env = {limit = 40, pretrain_epochs = 0}
-
-[[tasks.arms]]
-name = "mine"
-agent = "agent_of_mine:Mine"
-"""
+SUITE = suite(("mine", "agent_of_mine:Mine"))
 
 
 @pytest.fixture

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +89,7 @@ def _read_arrays(path: Path, names: Any) -> dict[str, NDArray[Any]]:
     try:
         with np.load(arrays, allow_pickle=False) as found:
             return {name: found[name] for name in names}
-    except (
-        *(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError),
-        *(SyntaxError, tokenize.TokenError, MemoryError),  # of a NumPy header
-    ) as error:
+    except files.NUMPYS_ERRORS as error:
         raise NotARecordError(
             f"{path}: not a record (its arrays cannot be read from {arrays.name}: {error}); move it away, and --resume "
             "runs its trial again"
