@@ -40,6 +40,12 @@ def _scores(accuracy: float, keep_ratio: float) -> dict:
     return {"keep_ratio": keep_ratio, "test": test}
 
 
+def _of_tiny_faces(arms: tuple[Arm, ...], seeds: tuple[int, ...]) -> Suite:
+    """A suite of one walk of 30 images."""
+    env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}
+    return Suite("test", (SelectionTask("walk", arms, env, 1, 1),), seeds)
+
+
 @pytest.fixture
 def trials(monkeypatch) -> list:
     """Trials that cost nothing: what was run, with which settings."""
@@ -191,8 +197,7 @@ def test_a_trial_that_fails_costs_itself_and_its_followers(trials, tmp_path: Pat
 @pytest.mark.parametrize("launch", [launchers.in_turn, SIDE_BY_SIDE], ids=["in turn", "side by side"])
 def test_only_a_bug_leaves_a_traceback(launch, tmp_path: Path):
     arms = (Arm("bug", "hanging:Buggy"), Arm("mistake", "no_such_module:Agent"))
-    env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}
-    suite = Suite("test", (SelectionTask("walk", arms, env, 1, 1),), seeds=(0,))
+    suite = _of_tiny_faces(arms, seeds=(0,))
     _, failed = runner.run(suite, tmp_path, None, resume=False, launch=launch)
     (log,) = (tmp_path / "records").glob("*.log")
     assert failed["walk, bug, seed 0"] == f"IndexError: list index out of range (traceback: {log})"
@@ -222,8 +227,7 @@ def test_side_by_side_is_the_same(tmp_path: Path):
 @pytest.mark.parametrize("launch", [launchers.in_turn, SIDE_BY_SIDE], ids=["in turn", "side by side"])
 def test_an_agent_that_hangs_or_errs_costs_its_own_trial(launch, tmp_path: Path):
     arms = tuple(Arm(name, f"hanging:{name}") for name in ("Asleep", "Busy", "WrongAction"))
-    env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}
-    hang, err = (Suite("test", (SelectionTask("walk", some, env, 1, 1),), seeds=(0,)) for some in (arms[:2], arms[2:]))
+    hang, err = (_of_tiny_faces(some, seeds=(0,)) for some in (arms[:2], arms[2:]))
     done, failed = runner.run(hang, tmp_path, None, resume=False, launch=launch, minutes=0.02)
     assert done == []
     logs = {name: tmp_path / "records" / f"walk__{name}__0.log" for name in ("Asleep", "Busy")}
@@ -240,8 +244,7 @@ def test_an_agent_that_hangs_or_errs_costs_its_own_trial(launch, tmp_path: Path)
 @pytest.mark.parametrize("launch", [launchers.in_turn, SIDE_BY_SIDE], ids=["in turn", "side by side"])
 def test_an_agent_that_exits_costs_its_own_trial(launch, tmp_path: Path):
     arms = (Arm("leaving", "hanging:Leaving"), Arm("all", "keep_all"))
-    env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}
-    suite = Suite("test", (SelectionTask("walk", arms, env, 1, 1),), seeds=(0,))
+    suite = _of_tiny_faces(arms, seeds=(0,))
     done, failed = runner.run(suite, tmp_path, None, resume=False, launch=launch)
     assert [record["arm"] for record in done] == ["all"]
     assert failed["walk, leaving, seed 0"].startswith("SystemExit: enough (traceback: ")
@@ -249,8 +252,7 @@ def test_an_agent_that_exits_costs_its_own_trial(launch, tmp_path: Path):
 
 def test_a_killed_process_costs_its_own_trial(tmp_path: Path):
     arms = (Arm("killed", "hanging:Killed"), Arm("one", "random", {"keep_ratio": 0.5}), Arm("all", "keep_all"))
-    env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}
-    suite = Suite("test", (SelectionTask("walk", arms, env, 1, 1),), seeds=(0, 1))
+    suite = _of_tiny_faces(arms, seeds=(0, 1))
     done, failed = runner.run(suite, tmp_path, None, resume=False, launch=SIDE_BY_SIDE)
     assert [(r["arm"], r["seed"]) for r in done] == [("one", 0), ("all", 0), ("one", 1), ("all", 1)]
     killed = "its process was killed, as the system does when memory runs out"
