@@ -103,7 +103,7 @@ def task_sections():
     """A section for each calibrated task: what it is, its references, and what the agents scored that have records."""
     from fer_gym.benchmark import records
     from fer_gym.benchmark.report import summary
-    from fer_gym.tasks import TASKS
+    from fer_gym.tasks import CURRENT, TASKS
 
     scored = {
         suite: {task.name: task for task in records.read_folder(DOCS / "results" / suite).tasks}
@@ -113,6 +113,8 @@ def task_sections():
     for task in TASKS.values():
         low, high = task.headroom_interval
         lines = [f"## {task.id}", "", f"{task.summary[0].upper()}{task.summary[1:]}. {task.hard}", ""]
+        if task.id not in CURRENT:
+            lines += ["A later version replaces it.", ""]
         if (DOCS / "images" / "tasks" / f"{task.id}.png").exists():
             lines += [f"![{task.summary}](images/tasks/{task.id}.png)", ""]
         lines += ["| reference | agent | test macro F1 |", "|---|---|---|"]

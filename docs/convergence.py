@@ -39,7 +39,7 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, nargs="+", default=TUNING_SEEDS[:2])
     options = parser.parse_args()
     print("| task | steps | selection | half the steps | all | twice |\n|---|---|---|---|---|---|")
-    for id, task in tasks.TASKS.items():
+    for id, task in tasks.CURRENT.items():
         if task.env_id != "ImageSelect-v0" or (task.env.get("dataset") == "fer2013" and options.root is None):
             continue
         root = options.root if task.env.get("dataset") == "fer2013" else None

@@ -59,4 +59,4 @@ def learn(env: gym.Env, seed: int, epochs: int = 10, entropy: float = 0.12) -> S
 
 
 if __name__ == "__main__":
-    print(fer_gym.score("ImageSelect-Flips-v0", learn, seeds=[0]))
+    print(fer_gym.score("ImageSelect-Flips-v1", learn, seeds=[0]))

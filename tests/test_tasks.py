@@ -15,9 +15,9 @@ from fer_gym.benchmark import scoring
 from fer_gym.benchmark.spec import calibrated
 from fer_gym.data.splits import UNTOUCHED
 from fer_gym.errors import UsageError
-from fer_gym.tasks import CALIBRATION_SEEDS, KEYWORDS, TASKS, CalibratedTask, Reference
+from fer_gym.tasks import CALIBRATION_SEEDS, CURRENT, KEYWORDS, TASKS, CalibratedTask, Reference
 
-EMBEDDED = [task.id for task in TASKS.values() if task.env.get("dataset") != "fer2013"]
+EMBEDDED = [task.id for task in CURRENT.values() if task.env.get("dataset") != "fer2013"]
 
 
 @pytest.mark.parametrize("task", EMBEDDED)
@@ -48,6 +48,15 @@ def test_every_task_is_admitted_by_the_rule() -> None:
         assert task.headroom_interval[0] > 0, task.id
         assert task.admitted, task.id
         assert all(task.trivial.mean >= other.mean for other in task.others if other.name in ("keep all", "random"))
+
+
+def test_the_last_version_of_a_task_is_the_current_one() -> None:
+    assert {"ImageSelect-Flips-v0", "ImageSelect-Flips-v1"} <= set(TASKS)
+    assert "ImageSelect-Flips-v1" in CURRENT
+    assert "ImageSelect-Flips-v0" not in CURRENT
+    assert {id[:-3] for id in TASKS} == {id[:-3] for id in CURRENT}
+    with pytest.warns(DeprecationWarning, match="ImageSelect-Flips-v0 is out of date"):
+        gym.make("ImageSelect-Flips-v0")
 
 
 def _reference(*scores: float) -> Reference:

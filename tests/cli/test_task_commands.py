@@ -96,6 +96,6 @@ def test_an_id_that_is_none():
 
 
 def test_what_learning_and_scoring_cost():
-    flips = tasks.TASKS["ImageSelect-Flips-v0"]
+    flips = tasks.TASKS["ImageSelect-Flips-v1"]
     assert flips.gradient_steps == ((24 + 13) * 32, 3000)  # 2,000 images are 32 batches of 64
     assert tasks.TASKS["RegTune-Overfit-v0"].gradient_steps == (60 * 10 * 40, 2 * 10 * 40)

@@ -13,7 +13,7 @@ from fer_gym.benchmark.run import trial as trials
 from fer_gym.benchmark.spec.suites import SUITES
 from fer_gym.benchmark.spec.tasks import TUNING_SEEDS, Arm, SelectionTask, Suite, Trial
 from fer_gym.cli.commands import app
-from fer_gym.tasks import TASKS as CALIBRATED
+from fer_gym.tasks import CURRENT as CALIBRATED
 
 TASKS = {f"{suite.name}: {task.name}": task for suite in SUITES.values() for task in suite.tasks}
 ARMS = {f"{task.env_id}: {arm.name}, {dict(arm.settings)}": (task, arm) for task in TASKS.values() for arm in task.arms}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite, Task
 from fer_gym.checks import check_choice
-from fer_gym.tasks import CALIBRATION_SEEDS, TASKS, CalibratedTask, Reference
+from fer_gym.tasks import CALIBRATION_SEEDS, CURRENT, TASKS, CalibratedTask, Reference
 
 # Rankings that train networks of their own, for `epochs`.
 _WITH_NETWORKS = ("self_confidence", "entropy", "cleanlab", "aum", "knn_shapley")
@@ -26,7 +26,7 @@ def task_of(task: CalibratedTask, arms: tuple[Arm, ...], episodes: int | None = 
 
 
 def suite(name: str, selectors: tuple[Arm, ...], tuners: tuple[Arm, ...]) -> Suite:
-    """Every calibrated task, under ten seeds that chose nothing.
+    """Every calibrated task in its last version, under ten seeds that chose nothing.
 
     Args:
         name: the suite's.
@@ -35,7 +35,7 @@ def suite(name: str, selectors: tuple[Arm, ...], tuners: tuple[Arm, ...]) -> Sui
             are trained for as many epochs as the environment pretrains its network.
         tuners: those of RegTune-v0.
     """
-    return Suite(name, tuple(_with(task, selectors, tuners) for task in TASKS.values()), tuple(range(10)))
+    return Suite(name, tuple(_with(task, selectors, tuners) for task in CURRENT.values()), tuple(range(10)))
 
 
 def _with(task: CalibratedTask, selectors: tuple[Arm, ...], tuners: tuple[Arm, ...]) -> Task:

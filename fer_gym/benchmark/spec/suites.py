@@ -10,7 +10,7 @@ from fer_gym.tasks import TASKS
 _QUICK = Suite(
     "quick",
     (
-        calibrated.task_of(TASKS["ImageSelect-Flips-v0"], (arms.KEEP_ALL, arms.REINFORCE)),
+        calibrated.task_of(TASKS["ImageSelect-Flips-v1"], (arms.KEEP_ALL, arms.REINFORCE)),
         calibrated.task_of(TASKS["RegTune-Overfit-v0"], (Arm("none", "static"), Arm("PPO", "ppo")), episodes=8),
     ),
     seeds=(0,),
