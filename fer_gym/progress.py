@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+
+def printable(text: str) -> str:
+    r"""Text for a terminal: a control character but for line ends, such as ESC, as Python writes it, such as \x1b.
+
+    Names of classes, arms and files come from files, and a terminal obeys the escape sequences in them.
+    """
+    return "".join(c if c == "\n" or unicodedata.category(c) != "Cc" else repr(c)[1:-1] for c in text)
 
 
 class Progress:
@@ -21,6 +30,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Show a line beside the bar, or by itself; brackets in it are no markup."""
+        text = printable(text)
         if self._bar is None:
             print(text, file=sys.stderr, flush=True)
             return
@@ -48,6 +58,7 @@ def progress(name: str, total: int, done: int = 0) -> Iterator[Progress]:
     Yields:
         A `Progress`.
     """
+    name = printable(name)
     if sys.stderr.isatty():
         try:
             from rich.console import Console

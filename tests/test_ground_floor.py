@@ -108,13 +108,13 @@ def test_pictures() -> None:
 
 
 def test_progress_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress("decoding [b]faces[/b]", 1_200, 3) as bar:
+    with progress("decoding [b]fa\x1bces[/b]", 1_200, 3) as bar:
         bar.say("cannot open [/data/faces]")
         bar.advance()
     begun, said, ended = capsys.readouterr().err.splitlines()
-    assert begun == "fer-gym: decoding [b]faces[/b] (1,200)"
+    assert begun == "fer-gym: decoding [b]fa\\x1bces[/b] (1,200)"
     assert said == "cannot open [/data/faces]"
-    assert ended.startswith("fer-gym: decoding [b]faces[/b] took ")
+    assert ended.startswith("fer-gym: decoding [b]fa\\x1bces[/b] took ")
 
 
 def test_progress_on_a_terminal_takes_no_markup(

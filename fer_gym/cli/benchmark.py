@@ -15,6 +15,7 @@ from fer_gym.checks import check_number
 from fer_gym.cli import errors
 from fer_gym.cli.train import LARGEST_SEED
 from fer_gym.errors import UsageError
+from fer_gym.progress import printable
 
 if TYPE_CHECKING:  # with PyTorch and Matplotlib, which the other commands do not need
     from fer_gym.benchmark.report import page
@@ -163,7 +164,7 @@ def _run(
         _print(made, chapter or page.SUMMARY)
         _write(made, out)
     for trial, reason in failed.items():
-        print(f"fer-gym: {trial} failed: {reason}", file=sys.stderr)
+        print(printable(f"fer-gym: {trial} failed: {reason}"), file=sys.stderr)
     if failed:
         raise typer.Exit(1)
 
@@ -173,7 +174,7 @@ def _write(made: page.Report, folder: Path) -> None:
     from fer_gym.benchmark.report import page
 
     for warning in made.warnings:
-        print(f"fer-gym: {warning}", file=sys.stderr)
+        print(printable(f"fer-gym: {warning}"), file=sys.stderr)
     for path in page.write(made, folder):
         print(f"wrote {path}")
 
@@ -190,10 +191,10 @@ def _print(made: page.Report, chapter: str) -> None:
     for of, table in made.tables:
         if of != chapter:
             continue
-        shown = Table(title=Text(table.title), title_justify="left")
+        shown = Table(title=Text(printable(table.title)), title_justify="left")
         for column in table.columns:
-            shown.add_column(Text(column))
+            shown.add_column(Text(printable(column)))
         for row in table.texts():
-            shown.add_row(*map(Text, row))
+            shown.add_row(*(Text(printable(cell)) for cell in row))
         console.print(shown)
         console.print(Text(table.note))

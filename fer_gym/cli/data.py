@@ -11,9 +11,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from fer_gym import files
 from fer_gym.data import DATASETS, Splits, cache, load, noise
 from fer_gym.data.contact_sheet import contact_sheet
 from fer_gym.data.splits import NOISE_NAMES
+from fer_gym.progress import printable
 
 app = typer.Typer(help="List, inspect and prepare data sets.", no_args_is_help=True)
 
@@ -53,7 +55,8 @@ def inspect(
     _print_counts(splits)
     if splits.train.noise is not None:
         _print_noise(splits.train.noise)
-    contact_sheet(splits.train, splits.classes).save(out, format="PNG")
+    with files.written_whole(out) as file:
+        contact_sheet(splits.train, splits.classes).save(file, format="PNG")
     print(f"contact sheet of the training images: {out}")
 
 
@@ -71,7 +74,7 @@ def _print_counts(splits: Splits) -> None:
     channels, height, width = splits.image_shape
     columns = [np.bincount(s.labels, minlength=len(splits.classes)) for s in (splits.train, splits.val, splits.test)]
     counts = np.column_stack([*columns, sum(columns)])
-    names = [*splits.classes, "all"]
+    names = [*map(printable, splits.classes), "all"]
     wide = max(map(len, names))
     print(f"{width}x{height} pixels, {'grey' if channels == 1 else 'colour'}")
     print(f"{'class':{wide}} {'train':>9} {'val':>9} {'test':>9} {'all':>9}")

@@ -7,6 +7,7 @@ import sys
 import traceback
 
 from fer_gym.errors import UsageError
+from fer_gym.progress import printable
 
 #: Exit status for what a user can put right: a wrong value, a file that is not there, an extra that is not installed.
 MISTAKE = 2
@@ -33,7 +34,7 @@ def report(error: Exception, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     else:
-        print(f"fer-gym: {' '.join((mistake or _bug(error)).splitlines())}", file=sys.stderr)
+        print(f"fer-gym: {printable(' '.join((mistake or _bug(error)).splitlines()))}", file=sys.stderr)
     return MISTAKE if mistake else BUG
 
 

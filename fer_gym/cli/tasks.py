@@ -13,6 +13,7 @@ from fer_gym import data, files
 from fer_gym.cli import errors
 from fer_gym.cli.benchmark import launcher_of, seeds_of
 from fer_gym.cli.train import settings_of
+from fer_gym.progress import printable
 from fer_gym.tasks import CANDIDATES, TASKS, CalibratedTask
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _run(suite: Suite, out: Path, task: CalibratedTask, root: Path | None, resum
         print(f"\nfer-gym: stopped; the finished trials are in {out}, go on with --resume", file=sys.stderr)
         raise typer.Exit(errors.INTERRUPTED) from None
     for trial, reason in failed.items():
-        print(f"fer-gym: {trial} failed: {reason}", file=sys.stderr)
+        print(printable(f"fer-gym: {trial} failed: {reason}"), file=sys.stderr)
     if failed:
         raise typer.Exit(1)
     return records

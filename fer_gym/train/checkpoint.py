@@ -106,40 +106,62 @@ def read(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: if it is no checkpoint, or that of a run with other arguments; the message names the difference.
     """
-    remedy = f"remove {path.parent} to start anew"
-    try:
+    with _refused(path):
         content = torch.load(io.BytesIO(files.read_checked(path)), map_location="cpu", weights_only=True)
         if content["format"] != FORMAT:
             raise UsageError(f"format {content['format']!r}, expected {FORMAT}")
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"{path}: not a checkpoint of this version ({reason}); {remedy}") from error
-    theirs: dict[str, Any] = _unpacked(content["arguments"])
+        theirs: dict[str, Any] = dict(_unpacked(content["arguments"]))
+        rows: list[dict[str, Any]] = [dict(row) for row in _unpacked(content["rows"])]
     differences = [
         f"{name} is {_in_words(arguments, name)}, was {_in_words(theirs, name)}"
         for name in dict.fromkeys([*theirs, *arguments])
         if (name in theirs, theirs.get(name)) != (name in arguments, arguments.get(name))
     ]
     if differences:
-        raise UsageError(f"{path}: from other arguments ({'; '.join(differences)}); give the same, or {remedy}")
-    return {**content, "rows": _unpacked(content["rows"])}
+        raise UsageError(f"{path}: from other arguments ({'; '.join(differences)}); give the same, or {_remedy(path)}")
+    return {**content, "rows": rows}
+
+
+@contextlib.contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    """Say of whatever goes wrong in the block that the file at `path` is no checkpoint."""
+    try:
+        yield
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, LookupError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"{path}: not a checkpoint of this version ({reason}); {_remedy(path)}") from error
+
+
+def _remedy(path: Path) -> str:
+    return f"remove {path.parent} to start anew"
 
 
 def _in_words(arguments: dict[str, Any], name: str) -> str:
     return in_words(arguments[name]) if name in arguments else "not given"
 
 
-def put_back(content: dict[str, Any], agent: Any, env: EpisodeLog) -> None:
-    """Bring an agent that was just built, and its environment, to where `write` found them."""
+def put_back(path: Path, content: dict[str, Any], agent: Any, env: EpisodeLog) -> None:
+    """Bring an agent that was just built, and its environment, to where `write` found them.
+
+    Args:
+        path: the checkpoint's, for error messages.
+        content: what `read` returned.
+        agent: of the same arguments.
+        env: that it learns in.
+
+    Raises:
+        UsageError: if the content is not what `write` wrote.
+    """
     # The wrappers want a reset before the first step, and the agent's seed for it must not wait for a later one.
     agent.get_env().reset()
-    env.unwrapped.load_state_dict(_unpacked(content["env"]))  # type: ignore[attr-defined]
-    agent.set_parameters(_unpacked(content["parameters"]))
-    _set_attributes(agent, content["agent"], agent.device)
-    _set_attributes(agent.get_env().envs[0], content["monitor"])
-    env.rows[:] = content["rows"]
-    env.running = _unpacked(content["running"])
-    _set_generators(env, _unpacked(content["generators"]))  # last: building and resetting drew from them
+    with _refused(path):
+        env.unwrapped.load_state_dict(_unpacked(content["env"]))  # type: ignore[attr-defined]
+        agent.set_parameters(_unpacked(content["parameters"]))
+        _set_attributes(agent, content["agent"], agent.device)
+        _set_attributes(agent.get_env().envs[0], content["monitor"])
+        env.rows[:] = content["rows"]
+        env.running = _unpacked(content["running"])
+        _set_generators(env, _unpacked(content["generators"]))  # last: building and resetting drew from them
 
 
 def _generators(env: EpisodeLog) -> dict[str, Any]:
@@ -172,7 +194,7 @@ def _plain_attributes(owner: Any) -> dict[str, Any]:
 
 
 def _set_attributes(owner: Any, packed: dict[str, Any], device: torch.device | str = "cpu") -> None:
-    for name, value in packed.items():
+    for name, value in dict(packed).items():
         unpacked = _unpacked(value, device)
         # A tuple whose entries have names keeps them: RecurrentPPO's `_last_lstm_states`.
         make_named = getattr(getattr(owner, name, None), "_make", lambda values: values)
@@ -208,7 +230,7 @@ def _unpacked(packed: Any, device: torch.device | str = "cpu") -> Any:
     if not isinstance(packed, tuple):
         return packed
     kind, content, *rest = packed
-    if kind == "array":
+    if kind == "array" and isinstance(content, Tensor):
         return content.numpy()[()]  # a NumPy number has no dimensions
     if kind == "dict":
         return {_unpacked(key, device): _unpacked(value, device) for key, value in content}

@@ -245,7 +245,7 @@ def _learn(
         learner.learn(steps)
         return
     if saved is not None:
-        checkpoint.put_back(saved, learner, log)
+        checkpoint.put_back(path, saved, learner, log)
     episodes_saved = len(log.rows)
 
     def save_checkpoint() -> None:

@@ -13,7 +13,8 @@ class OneDnnStack(nn.Sequential):
 
     There, under autocast, the images stay from the first of these layers to the last in the layout that oneDNN chooses
     itself. With AVX-512 that is blocks of 16 channels, in which it convolves, pools and rectifies faster than in the
-    channels-last layout that PyTorch asks of it. Layers with hooks, and layers of other types, get dense tensors.
+    channels-last layout that PyTorch asks of it. Layers with hooks, and layers of other types, get dense tensors; under
+    `torch.autograd.detect_anomaly` all of them do.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,7 +55,9 @@ def is_supported() -> bool:
 def _uses_onednn(x: Tensor) -> bool:
     in_bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
     images_on_cpu = x.device.type == "cpu" and x.ndim == 4
-    return images_on_cpu and in_bf16 and not torch.compiler.is_compiling() and is_supported()
+    # Anomaly detection looks for NaN in every gradient, which it cannot read in this layout.
+    traced = torch.compiler.is_compiling() or torch.is_anomaly_enabled()
+    return images_on_cpu and in_bf16 and not traced and is_supported()
 
 
 def _call(layer: nn.Module, x: Tensor) -> Tensor:

@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import fer2013_files as files
@@ -40,6 +41,26 @@ def test_inspect(tmp_path: Path, empty_cache: Path) -> None:
     assert str(sheet) in out
     with Image.open(sheet) as image:
         assert image.mode == "RGB"
+
+
+def test_a_sheet_that_cannot_be_written_costs_the_one_before_nothing(
+    tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = files.write_csv(tmp_path / "fer2013.csv", files.rows())
+    sheet = tmp_path / "out.png"
+    assert run("inspect", "fer2013", "--root", root, "--out", sheet)[0] == 0
+    before = sheet.read_bytes()
+
+    def full(image, file, format):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    code, _, err = run("inspect", "fer2013", "--root", root, "--out", sheet)
+    assert code == 2
+    assert err.endswith(f"fer-gym: [Errno {errno.ENOSPC}] No space left on device: '{sheet}'\n")
+    assert sheet.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"cache", "fer2013.csv", "out.png"}
 
 
 def test_inspect_with_limit_and_seed(tmp_path: Path, empty_cache: Path) -> None:
@@ -103,9 +124,9 @@ def test_errors_are_one_line(arguments: list[str], said: str, monkeypatch: pytes
 
 def test_sheet_that_cannot_be_written(tmp_path: Path, empty_cache: Path) -> None:
     root = files.write_csv(tmp_path / "fer2013.csv", files.rows())
-    code, _, err = run("inspect", "fer2013", "--root", root, "--out", tmp_path / "no" / "sheet.png")
+    code, _, err = run("inspect", "fer2013", "--root", root, "--out", root / "sheet.png")
     assert code == 2
-    assert str(tmp_path / "no" / "sheet.png") in err
+    assert err.endswith(f"fer-gym: [Errno {errno.EEXIST}] File exists: '{root}'\n")
 
 
 def grey(value: int) -> tuple[int, int, int]:

@@ -42,6 +42,7 @@ def raised(monkeypatch, error: Exception, *arguments: str):
     ("error", "line"),
     [
         (DatasetError("faces.zip: not a\nwhole zip file"), "fer-gym: faces.zip: not a whole zip file\n"),
+        (DatasetError("\x1b[31mred\x07: no"), "fer-gym: \\x1b[31mred\\x07: no\n"),
         (FileNotFoundError(2, "No such file", "sheet.png"), "fer-gym: [Errno 2] No such file: 'sheet.png'\n"),
         (
             ModuleNotFoundError("No module named 'scipy.stats'", name="scipy.stats"),

@@ -122,3 +122,13 @@ def test_markdown_and_csv(walk: TaskResults):
     numbers = [float(first[key]) for key in ("value", "low", "high")]
     assert numbers == pytest.approx([0.675, 0.40325, 0.94675], abs=1e-5)
     assert Table("", "", ("arm", "settings"), (("a|b", "—"),)).markdown().splitlines()[4] == "| a\\|b | — |"
+
+
+def test_what_a_name_can_do_in_markdown_and_in_a_spreadsheet():
+    table = Table("=a", "", ("arm", "x"), (("<img src=x>\n![p](http://p)", "@SUM(1)"), ("-b", -0.5)))
+    row = table.markdown().splitlines()[4]
+    assert row == "| &lt;img src=x&gt; ![p]\\(http://p) | @SUM(1) |"
+    lines = list(csv.reader(io.StringIO(tables.to_csv([("+t", table)]))))[1:]
+    assert lines[0][:2] == ["'+t", "'=a"]
+    assert lines[0][4] == "'@SUM(1)"
+    assert lines[1][2:5] == ["'-b", "x", "-0.5"]

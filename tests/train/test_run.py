@@ -290,6 +290,23 @@ def test_no_byte_of_a_checkpoint_may_change(tiny, stop, tmp_path: Path):
             training.run(arguments(), tmp_path / "agent", resume=True)
 
 
+@pytest.mark.parametrize("forged", [None, 3, "x", [], {}, ("dict", 3), ("list", [("array", 1)]), ("tuple",)], ids=repr)
+def test_a_forged_checkpoint_is_refused_whatever_is_in_it(forged, tiny, stop, tmp_path: Path):
+    stop(110)
+    with pytest.raises(training.Stopped):
+        training.run(arguments(), tmp_path / "agent", resume=False)
+    path = tmp_path / "agent.checkpoint" / "state.pt"
+    content = torch.load(io.BytesIO(files.read_checked(path)), weights_only=True)
+    for name in ("arguments", "rows", "parameters", "agent", "env", "generators"):
+        if name in ("agent", "rows") and forged in ([], {}):
+            continue  # no attribute is changed, no episode is over
+        file = io.BytesIO()
+        torch.save({**content, name: forged}, file)
+        files.write_checked(path, file.getvalue())
+        with pytest.raises(UsageError, match=r"state\.pt: (not a checkpoint|from other arguments)"):
+            training.run(arguments(), tmp_path / "agent", resume=True)
+
+
 def test_an_environment_that_a_module_in_the_working_directory_registers(tiny, tmp_path: Path, monkeypatch):
     (tmp_path / "envs_of_mine.py").write_text(
         "import gymnasium\n"

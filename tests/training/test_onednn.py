@@ -168,3 +168,12 @@ def test_onednn_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nn.Conv2d, "forward", None)
     with _IN_BF16:
         _stack(0, 1, [2])(torch.randn(2, 1, 8, 8))
+
+
+def test_anomaly_detection_reads_every_gradient() -> None:
+    stack, x = _stack(0, 1, [2, 2]), _whole_numbers(0, (2, 1, 8, 8))
+    with torch.autograd.detect_anomaly(), _IN_BF16:
+        stack(x).sum().backward()
+    assert all(parameter.grad is not None for parameter in stack.parameters())
+    with torch.autograd.detect_anomaly(), _IN_BF16, pytest.raises(RuntimeError, match="returned nan values"):
+        (stack(x) * math.nan).sum().backward()

@@ -142,15 +142,16 @@ def html(report: Report) -> str:
 
 def markdown(report: Report) -> str:
     """The facts and every table."""
-    lines = [f"# Suite {report.suite}", ""]
-    lines += [f"- {name}: {fact}" for name, fact in report.facts.items()]
+    shown = tables.in_markdown
+    lines = [f"# Suite {shown(report.suite)}", ""]
+    lines += [f"- {name}: {shown(fact)}" for name, fact in report.facts.items()]
     if report.warnings:
-        lines += ["", "Not in this report:", "", *(f"- {warning}" for warning in report.warnings)]
+        lines += ["", "Not in this report:", "", *(f"- {shown(warning)}" for warning in report.warnings)]
     for chapter, sections in report.chapters.items():
-        lines += ["", f"## {chapter}"]
+        lines += ["", f"## {shown(chapter)}"]
         for section in sections:
             if section.tables:
-                lines += ["", f"### {section.title}", "", *(table.markdown() for table in section.tables)]
+                lines += ["", f"### {shown(section.title)}", "", *(table.markdown() for table in section.tables)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -80,8 +81,20 @@ class Table:
     def markdown(self) -> str:
         """The table as Markdown, its title in bold above it and its note below."""
         lines = [self.columns, ("---",) * len(self.columns), *self.texts()]
-        rows = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-        return f"**{self.title}**\n\n{rows}\n\n{self.note}\n"
+        rows = "\n".join(
+            "| " + " | ".join(in_markdown(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
+        )
+        return f"**{in_markdown(self.title)}**\n\n{rows}\n\n{in_markdown(self.note)}\n"
+
+
+def in_markdown(text: str) -> str:
+    """Text on one line that Markdown shows as it is: no HTML, no link, no picture."""
+    return html.escape(" ".join(text.splitlines()), quote=False).replace("](", "]\\(")
+
+
+def _in_csv(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: a text that begins like one has an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def to_csv(tables: Iterable[tuple[str, Table]]) -> str:
@@ -99,7 +112,8 @@ def to_csv(tables: Iterable[tuple[str, Table]]) -> str:
                 bounds: tuple[Any, ...] = (cell, "", "")
                 if isinstance(cell, Interval):
                     bounds = (cell.estimate, cell.low, cell.high) if cell.bounded else (cell.estimate, "", "")
-                writer.writerow((task, table.title, name, column, *("" if x == NOTHING else x for x in bounds)))
+                cells_of_line = (task, table.title, name, column, *("" if x == NOTHING else x for x in bounds))
+                writer.writerow(map(_in_csv, cells_of_line))
     return text.getvalue()
 
 
