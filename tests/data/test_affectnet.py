@@ -5,7 +5,6 @@ from pathlib import Path
 import listed_faces as faces
 import numpy as np
 import pytest
-from mutations import check_loads_or_refuses
 
 from fer_gym import DatasetError
 from fer_gym.data import affectnet, load
@@ -148,16 +147,3 @@ def test_pictures_and_labels_that_do_not_fit(tmp_path: Path, empty_cache: Path) 
     assert f"{labels / '0006_exp.npy'}: no such file; 1 of the 30 pictures have no label" in refused(root)
     (root / "val_set").rename(root / "other")
     assert "cannot be read" in refused(root)
-
-
-def test_damaged_files(tmp_path: Path, empty_cache: Path) -> None:
-    kept = [label for label in TRAIN if label < 8]
-    root = faces.affectnet_csv(tmp_path / "csv", kept, kept[:1])
-    path = root / "training.csv"
-    check_loads_or_refuses([path], lambda: list(affectnet._faces_of_csv(root, "train")))
-    check_loads_or_refuses([path], lambda: load("affectnet", root, image_size=8), times=100)
-    root = faces.affectnet_npy(tmp_path / "npy", kept, kept[:1])
-    files = [root / f"train_set/annotations/000{number}_exp.npy" for number in (2, 3)]
-    check_loads_or_refuses(files, lambda: [affectnet._number(str(file)) for file in files])
-    picture = root / "train_set/images/0002.jpg"
-    check_loads_or_refuses([*files, picture], lambda: load("affectnet", root, image_size=8), times=100)

@@ -2,10 +2,9 @@ from pathlib import Path
 
 import listed_faces as faces
 import pytest
-from mutations import check_loads_or_refuses
 
 from fer_gym import DatasetError
-from fer_gym.data import Split, expw, load
+from fer_gym.data import Split, load
 from fer_gym.errors import UsageError
 
 # Twelve pictures of one face for each class, and ten of three.
@@ -109,10 +108,3 @@ def test_names_and_repeated_lines(tmp_path: Path, empty_cache: Path) -> None:
 def test_missing_list(tmp_path: Path, empty_cache: Path) -> None:
     with pytest.raises(DatasetError, match=r"label\.lst: cannot be read"):
         load("expw", tmp_path)
-
-
-def test_damaged_files(tmp_path: Path, empty_cache: Path) -> None:
-    root = faces.expw(tmp_path / "expw", FACES[:42])
-    path, picture = root / "label/label.lst", root / "image/origin/one_2.jpg"
-    check_loads_or_refuses([path], lambda: list(expw._faces(path, 0.0)))
-    check_loads_or_refuses([path, picture], lambda: load("expw", root, image_size=8), times=100)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tiny_data
 import torch
+from plain_values import plain
 from torch import nn
 
 import fer_gym  # noqa: F401  (registers)
@@ -109,16 +110,6 @@ def future(env: Any) -> Any:
     space.seed(1)
     steps = [env.step(space.sample()) for _ in range(2)]
     return plain([steps, env.reset(), env.state_dict()])
-
-
-def plain(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        value = value.numpy()
-    if isinstance(value, np.ndarray):
-        return value.dtype.str, value.shape, value.tobytes()
-    if isinstance(value, dict):
-        return {str(key): plain(each) for key, each in value.items()}
-    return [plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

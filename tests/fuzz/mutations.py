@@ -1,13 +1,6 @@
-"""Damaged copies of files: whatever is wrong with them, a loader must say so or load them."""
-
-import contextlib
-import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+"""Damaged copies of files' bytes."""
 
 import numpy as np
-
-from fer_gym import DatasetError
 
 
 def mutated(data: bytes, rng: np.random.Generator) -> bytes:
@@ -36,24 +29,3 @@ def mutated(data: bytes, rng: np.random.Generator) -> bytes:
             lines[one], lines[other] = lines[other], lines[one]
             data = b"\n".join(lines)
     return data
-
-
-def check_loads_or_refuses(files: Sequence[Path], load: Callable[[], object], times: int = 1000) -> None:
-    """Damage one of the files after another: loading them succeeds or is a DatasetError, and some of each happens."""
-    rng = np.random.default_rng(0)
-    refused = 0
-    for number in range(times):
-        path = files[number % len(files)]
-        whole = path.read_bytes()
-        path.unlink()  # some file systems take long to write over a file
-        path.write_bytes(mutated(whole, rng))
-        os.utime(path, ns=(number, number))  # so that no cached copy is taken for it
-        try:
-            with contextlib.suppress(DatasetError):
-                load()
-                refused -= 1
-            refused += 1
-        finally:
-            path.unlink()
-            path.write_bytes(whole)
-    assert 0 < refused < times
