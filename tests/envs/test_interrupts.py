@@ -10,22 +10,13 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-import tiny_data
 import torch
-from torch import nn
+from small_envs import SPLITS, tiny
 
 import fer_gym
 
 POINTS = 20  # interrupted lines for each environment in each test; 400 take some minutes
 PACKAGE = str(Path(fer_gym.__file__).parent)
-SPLITS = tiny_data.splits(9, held_out=6, side=8)
-
-
-def tiny(channels: int, classes: int, image_size: int) -> nn.Module:
-    size = channels * image_size**2
-    return nn.Sequential(
-        nn.Flatten(), nn.Linear(size, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(), nn.Linear(6, classes)
-    )
 
 
 WALKS: dict[str, Any] = {"network": tiny, "precision": "fp32", "batch_size": 4, "pretrain_epochs": 1}
