@@ -36,18 +36,27 @@ def check_logits(network: nn.Module, image_shape: tuple[int, int, int], classes:
     """
     for pictures in (2, 3):
         logits = _try(network, network, image_shape, pictures)
-        if not isinstance(logits, Tensor) or logits.shape != (pictures, classes):
-            found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise UsageError(
-                f"network: found logits {found} for {pictures} pictures, expected of {_name(network)} a tensor of "
-                f"shape ({pictures}, {classes})"
-            )
+        check_shape(network, logits, pictures, classes)
         if not logits.is_floating_point():
             raise UsageError(f"network: found logits of {logits.dtype}, expected of {_name(network)} floating point")
     if not _try(network, network, image_shape, with_gradient=True).requires_grad:
         raise UsageError(
             f"network: the logits of {_name(network)} do not depend on a parameter that can be trained; give it one, "
             "and do not detach them"
+        )
+
+
+def check_shape(network: nn.Module, logits: object, pictures: int, classes: int) -> None:
+    """See that logits are a tensor of shape (pictures, classes).
+
+    Raises:
+        ValueError: if not.
+    """
+    if not isinstance(logits, Tensor) or logits.shape != (pictures, classes):
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise UsageError(
+            f"network: found logits {found} for {pictures} pictures, expected of {_name(network)} a tensor of "
+            f"shape ({pictures}, {classes})"
         )
 
 

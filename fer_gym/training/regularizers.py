@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -191,6 +191,65 @@ REGULARIZERS: dict[str, type[Regularizer]] = {
     regularizer.name: regularizer
     for regularizer in (DropRate, InputNoise, FeatureNoise, WeightDecay, LabelSmoothing, Mixup)
 }
+
+
+def changed_batch(regularizer: Regularizer, images: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
+    """What `regularizer.batch` returns.
+
+    Raises:
+        ValueError: if a user's returns no images of the same shape and type, or no pairs of a weight and labels.
+    """
+    result = regularizer.batch(images, targets)
+    if type(regularizer) in REGULARIZERS.values():
+        return result
+    fits = (
+        isinstance(result, tuple)
+        and len(result) == 2
+        and isinstance(result[0], Tensor)
+        and (result[0].shape, result[0].dtype) == (images.shape, images.dtype)
+        and isinstance(result[1], list)
+        and all(map(_is_target(targets[0][1]), result[1]))
+    )
+    if not fits:
+        raise UsageError(
+            f"regularizers: {regularizer.name!r} returned another batch than it must: images of shape "
+            f"{tuple(images.shape)} and {images.dtype}, and a list of pairs of a weight (0-dimensional) and labels "
+            f"(int64, {tuple(targets[0][1].shape)})"
+        )
+    return result
+
+
+def _is_target(labels: Tensor) -> Callable[[object], bool]:
+    def fits(pair: object) -> bool:
+        return (
+            isinstance(pair, tuple)
+            and len(pair) == 2
+            and all(isinstance(each, Tensor) for each in pair)
+            and pair[0].ndim == 0
+            and (pair[1].shape, pair[1].dtype) == (labels.shape, labels.dtype)
+        )
+
+    return fits
+
+
+def changed_objective(regularizer: Regularizer, loss: Tensor, logits: Tensor) -> Tensor:
+    """What `regularizer.objective` returns.
+
+    Raises:
+        ValueError: if a user's is no real number in a tensor, or has no gradient.
+    """
+    result = regularizer.objective(loss, logits)
+    if type(regularizer) in REGULARIZERS.values():
+        return result
+    if not (isinstance(result, Tensor) and result.ndim == 0 and result.is_floating_point() and result.requires_grad):
+        found = (
+            f"{result.dtype} of shape {tuple(result.shape)}" if isinstance(result, Tensor) else type(result).__name__
+        )
+        raise UsageError(
+            f"regularizers: {regularizer.name!r} returned {found} for an objective, expected a floating-point tensor "
+            "without dimensions that depends on the loss"
+        )
+    return result
 
 
 class Strengths:

@@ -20,7 +20,15 @@ from fer_gym.training.generators import Dropout, draw_noise_from, global_generat
 from fer_gym.training.images import Images, is_on, mean_and_std
 from fer_gym.training.metrics import batch_macro_f1, confusion_matrix, scores
 from fer_gym.training.recorded import Recorded, graphs_are_wanted
-from fer_gym.training.regularizers import REGULARIZERS, Regularizer, Strengths, Targets, seed_of
+from fer_gym.training.regularizers import (
+    REGULARIZERS,
+    Regularizer,
+    Strengths,
+    Targets,
+    changed_batch,
+    changed_objective,
+    seed_of,
+)
 from fer_gym.training.settings import TrainerSettings, build_network
 
 # Pixels of an evaluation batch: large batches take less time per image, and more memory.
@@ -239,15 +247,17 @@ class Trainer:
         labels = self._images["train"].labels(batch)
         targets: Targets = [(self._one, labels)]
         for regularizer in self._regularizers:
-            images, targets = regularizer.batch(images, targets)
+            images, targets = changed_batch(regularizer, images, targets)
         self._optimizer.zero_grad(set_to_none=True)
         with self._autocast():
             logits = self.network(images)
+        if not self._all_ours:
+            features.check_shape(self.network, logits, len(images), len(self.splits.classes))
         logits = logits.float()
         loss = _cross_entropy(logits, targets)
         objective = loss
         for regularizer in self._regularizers:
-            objective = regularizer.objective(objective, logits)
+            objective = changed_objective(regularizer, objective, logits)
         objective.backward()
         with torch.no_grad():
             for regularizer in self._regularizers:

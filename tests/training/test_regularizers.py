@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from scipy import stats
 from torch import Tensor, nn
 
+from fer_gym.errors import UsageError
 from fer_gym.training import Regularizer, Strengths, Targets, Trainer, TrainerSettings
 from fer_gym.training.generators import Dropout
 from fer_gym.training.regularizers import REGULARIZERS, larger_of_symmetric_beta
@@ -204,6 +205,52 @@ def test_a_regulariser_of_ones_own() -> None:
     sure = [float(made.outputs("train").probabilities.max(axis=1).mean()) for made in (low, high)]
     assert sure[0] > sure[1] + 0.1
     assert not hasattr(own, "strength"), "two runs shared it"
+
+
+class Wrong(Regularizer):
+    """Returns what it is told to."""
+
+    name = "wrong"
+
+    def __init__(self, batch: Any = None, objective: Any = None) -> None:
+        self.returned = batch, objective
+
+    def batch(self, images: Tensor, targets: Any) -> Any:
+        return self.returned[0](images, targets) if self.returned[0] else (images, targets)
+
+    def objective(self, loss: Tensor, logits: Tensor) -> Any:
+        return self.returned[1](loss) if self.returned[1] else loss
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        lambda images, targets: None,
+        lambda images, targets: images,
+        lambda images, targets: (images[:1], targets),
+        lambda images, targets: (images.double(), targets),
+        lambda images, targets: (images, None),
+        lambda images, targets: (images, [targets[0][1]]),
+        lambda images, targets: (images, [(0.5, targets[0][1])]),
+        lambda images, targets: (images, [(targets[0][0], targets[0][1].float())]),
+    ],
+)
+def test_a_wrong_batch_names_the_regulariser(batch: Any) -> None:
+    made = trainer({Wrong(batch): (0.0, 1.0)})
+    with pytest.raises(
+        UsageError, match=r"^regularizers: 'wrong' returned another batch than it must: images of shape"
+    ):
+        train(made, 0.5)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [lambda loss: None, lambda loss: 0.5, lambda loss: loss[None], lambda loss: loss.detach(), lambda loss: loss * 1j],
+)
+def test_a_wrong_objective_names_the_regulariser(objective: Any) -> None:
+    made = trainer({Wrong(objective=objective): (0.0, 1.0)})
+    with pytest.raises(UsageError, match=r"^regularizers: 'wrong' returned .* for an objective, expected a floating"):
+        train(made, 0.5)
 
 
 # -- what does not fit -----------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from torch import Tensor, nn
 
 from fer_gym.data import Split, Splits
+from fer_gym.errors import UsageError
 from fer_gym.training import Strengths, Trainer, TrainerSettings, hardware
 from fer_gym.training import trainer as loop
 from fer_gym.training.augmentation import Augmentation
@@ -573,3 +574,21 @@ def test_noise_is_drawn_in_the_layout_of_what_it_is_added_to(memory_format):
     in_memory = drawn if memory_format == torch.contiguous_format else drawn.permute(0, 2, 3, 1)
     again = torch.empty(drawn.numel()).normal_(generator=torch.Generator().manual_seed(0))
     assert torch.equal(in_memory.flatten(), again)
+
+
+class WideInBatches(nn.Module):
+    """Gives another class where the batch is larger than a probe's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.Linear(16 * 16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dense(x.flatten(1))[:, : 3 + (len(x) > 3)]
+
+
+def test_a_network_whose_width_changes_with_the_batch_is_named() -> None:
+    splits = tiny_data.splits(30)
+    made = Trainer(splits, TrainerSettings(network=lambda *_: WideInBatches(), batch_size=8, precision="fp32"))
+    with pytest.raises(UsageError, match=r"^network: found logits \(8, 4\) for 8 pictures, expected of WideInBatches"):
+        made.train_steps(np.arange(30), 1)
