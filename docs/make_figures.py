@@ -11,7 +11,8 @@ from fer_gym.data import DRAWN
 from fer_gym.data.contact_sheet import contact_sheet
 from fer_gym.data.noise import half_face, none_face
 from fer_gym.data.synthetic import CLASSES, draw_picture
-from fer_gym.tasks import TASKS
+from fer_gym.tasks import CURRENT, TASKS
+from fer_gym_agents import Reinforce
 
 SIDE, GAP, MARGIN, LINE = 120, 12, 16, 18
 INK, FRAME = "#222222", "#d55e00"
@@ -63,6 +64,27 @@ def expressions() -> Image.Image:
     return picture
 
 
+def walk() -> list[Image.Image]:
+    """A walk of REINFORCE after its training in a calibrated task, in steps of a few images."""
+    name = "ImageSelect-Junk-v0"
+    env = gym.make(f"fer_gym:{name}", render_mode="rgb_array", device="cpu")
+    agent = Reinforce(env, seed=0)
+    agent.learn(TASKS[name].episodes * env.get_wrapper_attr("num_images"))
+    observation, _ = env.reset(seed=0)
+    # Greys, and the colours of retained and removed: few, for a small file.
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*np.repeat(np.linspace(0, 250, 21, dtype=int), 3).tolist(), 22, 128, 61, 185, 28, 28])
+    frames, over = [], False
+    while not over:
+        for _ in range(60):
+            observation, _, over, _, _ = env.step(int(agent.predict(observation, deterministic=True)[0]))
+            if over:
+                break
+        frame = Image.fromarray(env.render()).resize((480, 270), Image.Resampling.LANCZOS)
+        frames.append(frame.quantize(palette=palette, dither=Image.Dither.NONE))
+    return frames
+
+
 def run() -> Image.Image:
     """The last frame of an episode of RegTune-v0 on the embedded faces: more and more dropout, some noise."""
     env = gym.make(
@@ -107,7 +129,9 @@ if __name__ == "__main__":
     folder.mkdir(exist_ok=True)
     for draw in (face_cuts, expressions, run):
         draw().save(folder / f"{draw.__name__}.png", optimize=True)
+    first, *rest = walk()
+    first.save(folder / "walk.gif", save_all=True, append_images=rest, duration=400, loop=0, optimize=True)
     (folder / "tasks").mkdir(exist_ok=True)
-    for name, calibrated in TASKS.items():
+    for name, calibrated in CURRENT.items():
         if calibrated.env.get("dataset", DRAWN[0]) in DRAWN:  # the pictures of others are not ours to show
             task(name).save(folder / "tasks" / f"{name}.png", optimize=True)
