@@ -8,7 +8,7 @@ import tiny_data
 from fer_gym.benchmark import records
 from fer_gym.benchmark.report import page as report
 from fer_gym.benchmark.report import tables
-from fer_gym.benchmark.run import reg_tune
+from fer_gym.benchmark.run import reg_tune, trial
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, Trial
 
 OF_CHUNKS = ("train_losses", "val_losses", "schedule")
@@ -131,6 +131,8 @@ def test_instances_take_turns_and_an_agent_that_draws_is_scored_by_its_mean_too(
     knows = Arm("knows", "knows_instance", {"strengths": [0.1, 0.4]})
     result = reg_tune.run(Trial(task, knows, 5), dict(knows.settings), None, lambda row: None)
     assert [child["instance"] for child in result["children"]] == [0, 1, 0, 1]
+    # Who resumes builds the environment and looks whether the data is the record's.
+    assert trial.refuse_other_data(Trial(task, knows, 5), {"data": result["data"]}, None) is None
     assert [child[0, 0] for child in result["arrays"]["child_schedule"]] == pytest.approx([0.1, 0.4, 0.1, 0.4])
     assert result["scores"]["test_by_mean"] == result["scores"]["test"]
     blind = Arm("random", "random_per_chunk")

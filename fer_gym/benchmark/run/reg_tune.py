@@ -51,6 +51,7 @@ def run(
     base = env.unwrapped
     assert isinstance(base, RegTuneEnv)
     assert isinstance(task, RegTuneTask)
+    data = base.splits.fingerprint()  # later that of another instance
     agent = agents.learned(trial.arm.agent, env, seed, settings, task.episodes * base.chunks)
     saved = None if save_to is None else agents.save(agent, save_to)
     learnt = list(env.rows)
@@ -68,7 +69,7 @@ def run(
         **_cost(base, agent, learnt, len(children) * (1 + draws)),
     }
     return {
-        "data": base.splits.fingerprint(),
+        "data": data,
         "machine": provenance.machine(base.trainer),
         "episodes": _without_chunks(learnt),
         "children": _without_chunks(children),
