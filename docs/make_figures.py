@@ -4,9 +4,15 @@ from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from fer_gym.benchmark import records
+from fer_gym.benchmark.report import summary
+from fer_gym.benchmark.report.drawing import COLOURS, panel
+from fer_gym.benchmark.report.statistics import normalised
+from fer_gym.benchmark.spec.arms import RL_SELECTORS
 from fer_gym.data import DRAWN
 from fer_gym.data.contact_sheet import contact_sheet
 from fer_gym.data.noise import half_face, none_face
@@ -119,6 +125,28 @@ def task(name: str) -> Image.Image:
     return Image.fromarray(env.render()).quantize(64)
 
 
+def scores(name: str) -> bytes:
+    """Every agent's normalised score in a calibrated task, from the committed records: an SVG."""
+    known, places = TASKS[name], {}
+    for suite in ("rl", "standard"):
+        for of in records.read_folder(Path(__file__).parent / "results" / suite).tasks:
+            for arm in of.arms if of.name == name else ():
+                if found := list(summary.scores(of, arm).values()):
+                    places[arm] = normalised(found, known.trivial.scores, known.reference.scores)
+    arms = sorted(places, key=lambda arm: places[arm].estimate)
+
+    def draw(axis: Axes) -> None:
+        for row, arm in enumerate(arms):
+            place = places[arm]
+            colour = COLOURS[0] if arm in {each.name for each in RL_SELECTORS} else "#999999"
+            axis.barh(row, place.estimate, color=colour, height=0.6)
+            axis.plot([place.low, place.high], [row, row], color="black", linewidth=1)
+        axis.set_yticks(range(len(arms)), arms)
+        axis.set_xlim(0, 1)
+
+    return panel(draw, name, "", f"0: {known.trivial.name}, 1: {known.reference.name}", "", (6.0, 2.4)).svg
+
+
 def enlarged(image: NDArray[np.uint8], side: int = SIDE) -> Image.Image:
     """A grey image, uint8 (1, H, W), as a picture of `side` pixels."""
     return Image.fromarray(image[0]).resize((side, side), Image.Resampling.NEAREST)
@@ -131,6 +159,7 @@ if __name__ == "__main__":
         draw().save(folder / f"{draw.__name__}.png", optimize=True)
     first, *rest = walk()
     first.save(folder / "walk.gif", save_all=True, append_images=rest, duration=400, loop=0, optimize=True)
+    (folder / "flips.svg").write_bytes(scores("ImageSelect-Flips-v1"))
     (folder / "tasks").mkdir(exist_ok=True)
     for name, calibrated in CURRENT.items():
         if calibrated.env.get("dataset", DRAWN[0]) in DRAWN:  # the pictures of others are not ours to show
