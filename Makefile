@@ -14,7 +14,7 @@ DEMO := .venv/demo
 DEV := .venv/dev
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint docs bench fuzz clean
+.PHONY: help demo test lint docs bench fuzz kills clean
 
 help: ## Show this help.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-6s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ docs: $(DEV)/installed ## Build the documentation into docs/_build; a warning is
 
 fuzz: $(DEV)/installed ## Damage 100,000 inputs of every format; an hour and a half of a core.
 	$(DEV)/bin/python tests/fuzz/run.py
+
+kills: $(DEV)/installed ## Kill 50 runs, go on, and compare the ends; a quarter of an hour.
+	$(DEV)/bin/python tests/fuzz/kills.py
 
 bench: $(DEV)/installed ## Measure speed: every tests/benchmarks/bench_*.py, into one table.
 	$(DEV)/bin/python tests/benchmarks/run_all.py

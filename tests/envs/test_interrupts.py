@@ -1,6 +1,7 @@
 """Ctrl-C at any line of the package: a seeded reset is then that of a new environment."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ from small_envs import SPLITS, tiny
 
 import fer_gym
 
-POINTS = 20  # interrupted lines for each environment in each test; 400 take some minutes
+# Interrupted lines for each environment in each test; INTERRUPT_POINTS=200 makes 2,000 in all.
+POINTS = int(os.environ.get("INTERRUPT_POINTS", 20))
 PACKAGE = str(Path(fer_gym.__file__).parent)
 
 

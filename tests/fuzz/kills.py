@@ -54,15 +54,17 @@ def outcome(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted((folder / "out").rglob("*")):
         name = str(path.relative_to(folder))
-        if path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                found |= {f"{name}/{member}": archive.read(member) for member in archive.namelist()}
-        elif path.suffix == ".json":
+        if path.suffix == ".json":
             record = json.loads(path.read_text())
             found[name] = {key: value for key, value in record.items() if key != "seconds"}
         elif path.suffix == ".npz":
             with np.load(path) as arrays:
                 found |= {f"{name}/{array}": arrays[array].tobytes() for array in arrays}
+        elif zipfile.is_zipfile(path):
+            # An agent. Stable-Baselines3's member "data" has the time at which it began to learn.
+            with zipfile.ZipFile(path) as archive:
+                members = [member for member in archive.namelist() if member != "data"]
+                found |= {f"{name}/{member}": archive.read(member) for member in members}
         elif path.is_file() and path.suffix not in (".html", ".md", ".csv"):
             found[name] = path.read_bytes()
     return found
