@@ -107,7 +107,7 @@ def task_sections():
 
     scored = {
         suite: {task.name: task for task in records.read_folder(DOCS / "results" / suite).tasks}
-        for suite in ("rl", "standard")
+        for suite in ("rl", "standard", "references")
     }
     sections = []
     for task in TASKS.values():
