@@ -97,7 +97,7 @@ def main() -> None:
     options = parser.parse_args()
     from formats import FORMATS
 
-    found = []
+    wrong = 0
     print("| format | inputs | outcomes | slowest, ms | memory, MB |\n|---|---|---|---|---|")
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(options.workers, context, max_tasks_per_child=1) as pool:
@@ -106,9 +106,9 @@ def main() -> None:
             name, outcomes, slowest, growth, faults = future.result()
             counts = ", ".join(f"{outcome} {count:,}" for outcome, count in sorted(outcomes.items()))
             print(f"| {name} | {options.inputs:,} | {counts} | {1000 * slowest:.0f} | {growth:.0f} |", flush=True)
-            found += faults
-    print(*found, sep="\n")
-    sys.exit(bool(found))
+            print(*faults, sep="\n", end="\n" if faults else "", flush=True)
+            wrong += len(faults)
+    sys.exit(bool(wrong))
 
 
 if __name__ == "__main__":
