@@ -26,6 +26,7 @@ NUMPYS_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     NotImplementedError,
+    RuntimeError,  # a member that says it is encrypted
     SyntaxError,
     tokenize.TokenError,
     MemoryError,

@@ -14,6 +14,7 @@ import inspect
 import io
 import pickle
 import random
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,18 @@ from fer_gym.errors import UsageError
 
 #: Raised when a checkpoint's fields change.
 FORMAT = 4
+# What PyTorch and this module raise for content that `write` has not written.
+_BROKEN = (
+    pickle.UnpicklingError,
+    struct.error,
+    AssertionError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 def obstacle(agent: Any, env: EpisodeLog) -> str | None:
@@ -127,7 +140,7 @@ def _refused(path: Path) -> Iterator[None]:
     """Say of whatever goes wrong in the block that the file at `path` is no checkpoint."""
     try:
         yield
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, LookupError, TypeError, ValueError) as error:
+    except _BROKEN as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(f"{path}: not a checkpoint of this version ({reason}); {_remedy(path)}") from error
 
