@@ -25,8 +25,7 @@ NUMPYS_ERRORS = (
     KeyError,
     zipfile.BadZipFile,
     zlib.error,
-    NotImplementedError,
-    RuntimeError,  # a member that says it is encrypted
+    RuntimeError,  # a member that says it is encrypted, or packed in a way that is not known
     SyntaxError,
     tokenize.TokenError,
     MemoryError,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -208,7 +208,7 @@ def changed_batch(regularizer: Regularizer, images: Tensor, targets: Targets) ->
         and isinstance(result[0], Tensor)
         and (result[0].shape, result[0].dtype) == (images.shape, images.dtype)
         and isinstance(result[1], list)
-        and all(map(_is_target(targets[0][1]), result[1]))
+        and all(_is_target(pair, targets[0][1]) for pair in result[1])
     )
     if not fits:
         raise UsageError(
@@ -219,17 +219,15 @@ def changed_batch(regularizer: Regularizer, images: Tensor, targets: Targets) ->
     return result
 
 
-def _is_target(labels: Tensor) -> Callable[[object], bool]:
-    def fits(pair: object) -> bool:
-        return (
-            isinstance(pair, tuple)
-            and len(pair) == 2
-            and all(isinstance(each, Tensor) for each in pair)
-            and pair[0].ndim == 0
-            and (pair[1].shape, pair[1].dtype) == (labels.shape, labels.dtype)
-        )
-
-    return fits
+def _is_target(pair: object, labels: Tensor) -> bool:
+    """Whether `pair` is one of `Targets`, its labels like `labels`."""
+    return (
+        isinstance(pair, tuple)
+        and len(pair) == 2
+        and all(isinstance(each, Tensor) for each in pair)
+        and pair[0].ndim == 0
+        and (pair[1].shape, pair[1].dtype) == (labels.shape, labels.dtype)
+    )
 
 
 def changed_objective(regularizer: Regularizer, loss: Tensor, logits: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """What stops a command, and what it leaves behind: nothing that runs."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -8,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import running
 from toml_suites import FER_GYM, suite
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -49,18 +49,6 @@ def started(folder: Path, workers: int) -> subprocess.Popen[str]:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     return process
-
-
-def running(folder: Path) -> list[str]:
-    """The processes that have this working directory."""
-    found = []
-    for process in Path("/proc").iterdir():
-        try:
-            if os.readlink(process / "cwd") == str(folder) and "State:\tZ" not in (process / "status").read_text():
-                found.append((process / "cmdline").read_text())
-        except OSError:  # no process, or it has ended
-            continue
-    return found
 
 
 def ended(folder: Path) -> bool:

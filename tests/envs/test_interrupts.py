@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-import torch
+from plain_values import plain
 from small_envs import SPLITS, tiny
 
 import fer_gym
@@ -75,14 +75,6 @@ def episode(env: Any) -> list[Any]:
 
 def work(env: Any, seed: int) -> list[Any]:
     return [env.reset(seed=seed), episode(env), env.reset(), episode(env)]
-
-
-def plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | torch.Tensor):
-        return str(value.dtype), tuple(value.shape), np.asarray(value).tolist()
-    if isinstance(value, dict):
-        return {key: plain(each) for key, each in value.items()}
-    return [plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 @every_env

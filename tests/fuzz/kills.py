@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from processes import running
 from toml_suites import FER_GYM, suite
 
 WALK = ["-e", "limit=60", "-e", "pretrain_epochs=1", "-e", "batch_size=16", "-s", "pretrain_episodes=1"]
@@ -67,18 +68,6 @@ def outcome(folder: Path) -> dict[str, Any]:
                 found |= {f"{name}/{member}": archive.read(member) for member in members}
         elif path.is_file() and path.suffix not in (".html", ".md", ".csv"):
             found[name] = path.read_bytes()
-    return found
-
-
-def running(folder: Path) -> list[str]:
-    """The processes that have this working directory."""
-    found = []
-    for process in Path("/proc").iterdir():
-        try:
-            if os.readlink(process / "cwd") == str(folder) and "State:\tZ" not in (process / "status").read_text():
-                found.append(process.name)
-        except OSError:  # no process, or it has ended
-            continue
     return found
 
 

@@ -64,10 +64,10 @@ def dqn(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: An
 
 
 def sac(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = False, **settings: Any) -> SAC:
-    """SAC on RegTune-v0, with a fixed entropy bonus of .01, small beside what a chunk can change an F1 by.
+    """SAC on RegTune-v0, with a fixed entropy coefficient of .01 (Stable-Baselines3's `ent_coef`).
 
-    Stable-Baselines3's begins at 1 and falls as the policy learns. With rewards of some .05 a chunk it is for hundreds
-    of chunks all that the policy sees, and they are a whole training here.
+    Stable-Baselines3's default adapts the coefficient, from 1 downwards. A chunk changes F1 by some .05, so an entropy
+    bonus of that size outweighs the rewards of the first hundreds of chunks, and a whole training has only hundreds.
 
     Args:
         env: RegTune-v0.
