@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import time
 import tokenize
 import zipfile
 import zlib
@@ -17,6 +18,7 @@ from typing import BinaryIO
 from fer_gym.errors import UsageError
 
 _DIGEST_BYTES = 16
+_UNFINISHED = ".part"
 #: What NumPy raises for a file that is no array of its own, or a broken one: from zip archives, and from headers.
 NUMPYS_ERRORS = (
     OSError,
@@ -126,7 +128,7 @@ def check_writable(folder: Path) -> None:
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Keep other processes out of a place, as long as this one lives.
+    """Keep other processes out of a place while the block runs.
 
     Args:
         path: of the lock's file. It stays: who removed it could remove another's.
@@ -144,8 +146,23 @@ def held(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(f"{path.parent}: another run is writing here; choose another --out") from error
+        except OSError:  # a file system without locks
+            pass
         yield
 
 
+def remove_unfinished(folder: Path, seconds: float = 0.0) -> None:
+    """Remove what `written_whole` left in a folder when its process was killed.
+
+    Args:
+        folder: to look in.
+        seconds: how old it is at least. Where others may write, more than a file takes.
+    """
+    for path in folder.glob(f".*{_UNFINISHED}"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime >= seconds:
+                path.unlink()
+
+
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}.part")
+    return path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}{_UNFINISHED}")

@@ -33,7 +33,8 @@ FORMAT = 3
 #: The folder below it that pretrained networks are in.
 PRETRAINED = "pretrained"
 _TEMPORARY = ".building-"
-_STALE_SECONDS = 24 * 3600.0
+#: So old is what nobody builds any more.
+STALE_SECONDS = 24 * 3600.0
 # Arrays of so many bytes, labels among them, are compared with their checksums at each use: that takes milliseconds.
 _CHECKED_BYTES = 1 << 24
 # What the system says of a disk without room.
@@ -209,7 +210,7 @@ def _remove_stale(parent: Path) -> None:
         place, _, pid = path.name.removeprefix(_TEMPORARY).rpartition("-")[0].rpartition("-")
         gone = place == _place() and pid.isdecimal() and not _alive(int(pid))
         with contextlib.suppress(FileNotFoundError):
-            if gone or time.time() - path.stat().st_mtime > _STALE_SECONDS:
+            if gone or time.time() - path.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
 
 

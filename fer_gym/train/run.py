@@ -124,7 +124,7 @@ def _run(arguments: Arguments, out: Path, path: Path, resume: bool) -> list[dict
                 bar.advance()
 
             _learn(learner, log, arguments, described, None if obstacle else path, saved)
-        written = _save(learner, out)
+        written = _save(learner, out, path.parent)
     except KeyboardInterrupt:
         raise Stopped("go on with --resume" if path.exists() else remedy) from None
     path.unlink(missing_ok=True)
@@ -137,22 +137,23 @@ def _places(out: Path) -> tuple[Path, Path]:
     return out, out.with_name(f"{out.name}.zip")
 
 
-def _save(learner: agents.Agent, out: Path) -> Path:
-    """Save an agent; returns where it is.
+def _save(learner: agents.Agent, out: Path, scratch: Path) -> Path:
+    """Save an agent, by way of the folder `scratch`; returns where it is.
 
     Raises:
         UsageError: if there is no room at `out`; the agent is then among the temporary files.
     """
     try:
-        return _save_at(learner, out)
+        return _save_at(learner, out, scratch)
     except Exception as error:  # a full disk has many names in libraries
-        elsewhere = _save_at(learner, Path(tempfile.mkdtemp(prefix="fer-gym-")) / out.name)
+        other = Path(tempfile.mkdtemp(prefix="fer-gym-"))
+        elsewhere = _save_at(learner, other / out.name, other)
         raise UsageError(f"{out}: the agent cannot be written there ({error}); it is in {elsewhere}") from error
 
 
-def _save_at(learner: agents.Agent, out: Path) -> Path:
-    """Save an agent, whole or not at all; returns where it is."""
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
+def _save_at(learner: agents.Agent, out: Path, scratch: Path) -> Path:
+    """Save an agent, whole or not at all, by way of a folder of the same file system; returns where it is."""
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         learner.save(Path(folder) / out.name)
         for written in Path(folder).iterdir():
             place = out.with_name(written.name)

@@ -1,5 +1,6 @@
 import functools
 import json
+import os
 import re
 import sys
 from concurrent.futures import Future
@@ -14,7 +15,7 @@ import tiny_data
 import torch
 from PIL import Image
 
-from fer_gym import DatasetError
+from fer_gym import DatasetError, files
 from fer_gym.benchmark import records
 from fer_gym.benchmark.run import image_select, launchers, provenance, runner
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite, Trial
@@ -108,6 +109,35 @@ def test_a_stopped_run_keeps_what_was_finished(trials, tmp_path: Path, monkeypat
         "walk__learner__0.json",
         "walk__learner__0.npz",
     ]
+
+
+def test_what_a_killed_run_left_half_written_is_removed(trials, tmp_path: Path):
+    class Killed(BaseException):
+        pass
+
+    def killed(source, target):
+        os.link(source, f"{source}.kept")
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        for place in (tmp_path / "report.html", tmp_path / "records/walk__keep-all__0.json"):
+            with pytest.raises(Killed), files.written_whole(place):
+                pass
+    for left in tmp_path.rglob("*.kept"):
+        left.rename(left.with_suffix(""))
+    assert len(list(tmp_path.rglob(".*.part"))) == 2
+    runner.run(SUITE, tmp_path, None, resume=True)
+    assert not list(tmp_path.rglob(".*.part"))
+
+
+def test_two_runs_do_not_write_one_folder(trials, tmp_path: Path):
+    runner.run(SUITE, tmp_path, None, resume=False)
+    with (
+        files.held(tmp_path / ".running"),
+        pytest.raises(UsageError, match="another run is writing here; choose another --out"),
+    ):
+        runner.run(SUITE, tmp_path, None, resume=True)
 
 
 def test_records_are_not_overwritten(trials, tmp_path: Path):

@@ -369,6 +369,19 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_run(tiny, tmp_path: Path, 
     assert list(out.parent.iterdir()) == []
 
 
+def test_an_agent_is_written_where_a_resumed_run_cleans_up(tiny, tmp_path: Path, monkeypatch):
+    """A process that is killed while it saves leaves nothing beside `out` but the checkpoint's folder."""
+    places, save = [], BaseAlgorithm.save
+
+    def noted(agent, path):
+        places.append(Path(path).parents[1])
+        save(agent, path)
+
+    monkeypatch.setattr(BaseAlgorithm, "save", noted)
+    training.run(arguments(episodes=1), tmp_path / "agent", resume=False)
+    assert places == [tmp_path / "agent.checkpoint"]
+
+
 def test_two_runs_do_not_write_one_agent(tiny, tmp_path: Path):
     folder = tmp_path / "agent.checkpoint"
     folder.mkdir()

@@ -46,12 +46,21 @@ def run(
 
     Raises:
         UsageError: if the folder has records and `resume` is False, or they are another suite's, of other settings, of
-            other data or of other training code.
+            other data or of other training code; if it cannot be written to, or another run writes there.
     """
     if not resume and any((folder / "records").glob("*.json")):
         raise UsageError(f"{folder}: it holds records already; add --resume to go on, or choose another --out")
     records.refuse_other_suites(folder, suite.name)
     files.check_writable(folder / "records")
+    with files.held(folder / ".running"):
+        for place in (folder, folder / "records"):
+            files.remove_unfinished(place)
+        return _run(suite, folder, root, launch, minutes)
+
+
+def _run(
+    suite: Suite, folder: Path, root: str | None, launch: Launcher, minutes: float | None
+) -> tuple[list[Record], dict[str, str]]:
     every = suite.trials
     done: Records = {}
     failed: dict[str, str] = {}

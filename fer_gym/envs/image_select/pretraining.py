@@ -68,10 +68,11 @@ def fingerprint(trainer: Trainer) -> str:
 
 
 def _save(trainer: Trainer, path: Path) -> None:
-    """Cache a pretrained network, and delete the least recently used ones beyond `_KEPT`."""
+    """Cache a pretrained network; delete the least recently used ones beyond `_KEPT`, and what killed runs left."""
     content = io.BytesIO()
     torch.save(trainer.state_dict(), content)
     files.write_checked(path, content.getbuffer())
+    files.remove_unfinished(path.parent, cache.STALE_SECONDS)
     by_use = sorted(path.parent.glob("*.pt"), key=_last_use, reverse=True)
     for old in by_use[_KEPT:]:
         old.unlink(missing_ok=True)
