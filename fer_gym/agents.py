@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any, Protocol, SupportsFloat
 
 import gymnasium as gym
 
-from fer_gym import imports
+from fer_gym import files, imports
 from fer_gym.errors import UsageError
 
 GROUP = "fer_gym.agents"
@@ -68,15 +70,36 @@ class Budget(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def save(agent: Agent, path: Path) -> dict[str, str] | None:
-    """Write an agent to a file.
+    """Write an agent to a file, whole or not at all.
 
     Returns:
         What `load` needs: `class`, as "module:Name", and `file`, the file's name. None if the agent wrote no file.
+
+    Raises:
+        UsageError: if there is no room.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    agent.save(path)
+    try:
+        save_by(path, agent, path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(f"{path}: the agent cannot be written there ({reason}); make room, and --resume") from error
     kind = type(agent)
     return {"class": f"{kind.__module__}:{kind.__qualname__}", "file": path.name} if path.is_file() else None
+
+
+def save_by(scratch: Path, agent: Agent, path: Path) -> None:
+    """Write an agent to a file or folder, whole or not at all, by way of a new folder beside `scratch`.
+
+    What the agent writes may have an ending that `path` has not: Stable-Baselines3 adds one.
+    """
+    with files.scratch_folder(scratch) as folder:
+        agent.save(folder / path.name)
+        for written in folder.iterdir():
+            place = path.with_name(written.name)
+            if place.is_dir():
+                shutil.rmtree(place)
+            os.replace(written, place)
+    files.synced(path.parent)
 
 
 def load(name: str, path: Path, env: gym.Env[Any, Any]) -> Agent:

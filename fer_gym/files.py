@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import shutil
 import time
 import tokenize
 import zipfile
@@ -64,6 +65,17 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
             error.filename = str(path)
         raise
     synced(path.parent)
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path` while the block runs, for what is to be renamed to `path`."""
+    temporary = _beside(path)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_checked(path: Path, content: bytes | memoryview) -> None:
@@ -152,7 +164,7 @@ def held(path: Path) -> Iterator[None]:
 
 
 def remove_unfinished(folder: Path, seconds: float = 0.0) -> None:
-    """Remove what `written_whole` left in a folder when its process was killed.
+    """Remove what a killed process left in a folder: of `written_whole`, and of `scratch_folder`.
 
     Args:
         folder: to look in.
@@ -160,7 +172,11 @@ def remove_unfinished(folder: Path, seconds: float = 0.0) -> None:
     """
     for path in folder.glob(f".*{_UNFINISHED}"):
         with contextlib.suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime >= seconds:
+            if time.time() - path.stat().st_mtime < seconds:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
                 path.unlink()
 
 

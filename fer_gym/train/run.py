@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
@@ -137,30 +136,22 @@ def _places(out: Path) -> tuple[Path, Path]:
     return out, out.with_name(f"{out.name}.zip")
 
 
-def _save(learner: agents.Agent, out: Path, scratch: Path) -> Path:
-    """Save an agent, by way of the folder `scratch`; returns where it is.
+def _save(learner: agents.Agent, out: Path, checkpoints: Path) -> Path:
+    """Save an agent, by way of the checkpoint's folder, which goes when the run is done; returns where it is.
 
     Raises:
         UsageError: if there is no room at `out`; the agent is then among the temporary files.
     """
     try:
-        return _save_at(learner, out, scratch)
+        agents.save_by(checkpoints / out.name, learner, out)
     except Exception as error:  # a full disk has many names in libraries
-        other = Path(tempfile.mkdtemp(prefix="fer-gym-"))
-        elsewhere = _save_at(learner, other / out.name, other)
-        raise UsageError(f"{out}: the agent cannot be written there ({error}); it is in {elsewhere}") from error
+        elsewhere = Path(tempfile.mkdtemp(prefix="fer-gym-")) / out.name
+        learner.save(elsewhere)
+        raise UsageError(f"{out}: the agent cannot be written there ({error}); it is in {_saved(elsewhere)}") from error
+    return _saved(out)
 
 
-def _save_at(learner: agents.Agent, out: Path, scratch: Path) -> Path:
-    """Save an agent, whole or not at all, by way of a folder of the same file system; returns where it is."""
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        learner.save(Path(folder) / out.name)
-        for written in Path(folder).iterdir():
-            place = out.with_name(written.name)
-            if place.is_dir():
-                shutil.rmtree(place)
-            os.replace(written, place)
-    files.synced(out.parent)
+def _saved(out: Path) -> Path:
     return next((place for place in _places(out) if place.exists()), out)
 
 

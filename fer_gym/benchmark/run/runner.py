@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def run(
     records.refuse_other_suites(folder, suite.name)
     files.check_writable(folder / "records")
     with files.held(folder / ".running"):
-        for place in (folder, folder / "records"):
+        for place in (folder, folder / "records", folder / "agents"):
             files.remove_unfinished(place)
         return _run(suite, folder, root, launch, minutes)
 
@@ -85,17 +86,37 @@ def _run(
                 failed[str(trial)] = _logged(outcome, records.path_of_log(path))
                 bar.say(f"{trial}: failed: {failed[str(trial)]}")
                 continue
-            records.write(path, outcome)
+            _write(path, outcome)
             done[trial.key] = _read(folder, suite, trial, done)
     return [done[trial.key] for trial in every if trial.key in done], failed
+
+
+def _write(path: Path, record: Record) -> None:
+    """Write a record.
+
+    Raises:
+        UsageError: if there is no room; the record is then among the temporary files.
+    """
+    try:
+        records.write(path, record)
+    except OSError as error:
+        elsewhere = Path(tempfile.mkdtemp(prefix="fer-gym-"))
+        records.write(elsewhere / path.name, record)
+        raise UsageError(
+            f"{path}: cannot be written ({error.strerror}); the record is in {elsewhere}: make room, move its files to "
+            f"{path.parent}, and go on with --resume"
+        ) from error
 
 
 def _logged(failure: Failure, log: Path) -> str:
     """The reason of a failure, and the file with its traceback if there is one."""
     if failure.traceback is None:
         return failure.reason
-    with files.written_whole(log) as file:
-        file.write(failure.traceback.encode())
+    try:
+        with files.written_whole(log) as file:
+            file.write(failure.traceback.encode())
+    except OSError as error:
+        return f"{failure.reason} (its traceback cannot be written to {log}: {error.strerror})"
     return f"{failure.reason} (traceback: {log})"
 
 
