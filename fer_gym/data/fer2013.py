@@ -349,7 +349,8 @@ def _checked_members(path: Path, archive: zipfile.ZipFile) -> list[str]:
     for info in infos:
         where = f"{path}, {info.filename[:200]}"
         name = info.orig_filename
-        if name.startswith("/") or "\\" in name or name[1:2] == ":" or ".." in name.split("/"):
+        escapes = name.startswith("/") or "\\" in name or name[1:2] == ":" or ".." in name.split("/")
+        if escapes or not info.filename:  # a name may begin with the null that ends it
             raise DatasetError(
                 f"{where}: a member's name must be a relative path without ..; do not trust this zip, fetch "
                 "another copy"

@@ -190,8 +190,7 @@ def _faces(split: Split, fractions: tuple[float, ...], rng: np.random.Generator)
 def _shares(total: int, fractions: tuple[float, ...]) -> list[int]:
     """Divide `total` by fractions that sum to 1: rounded down, then one more for the largest remainders."""
     exact = [total * fraction for fraction in fractions]
-    # A whole number must not be rounded down because a fraction such as .1 is a little short of it.
-    shares = [math.floor(share + 1e-9 * total) for share in exact]
+    shares = [math.floor(share) for share in exact]
     by_remainder = sorted(range(len(exact)), key=lambda i: shares[i] - exact[i])
     for i in by_remainder[: total - sum(shares)]:
         shares[i] += 1

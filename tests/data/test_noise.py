@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -39,6 +40,7 @@ def test_half_face_by_hand() -> None:
     image = np.array([[[0, 80, 100, 200]]], np.uint8)
     assert noise.half_face(image, right=False).tolist() == [[[0, 20, 60, 80]]]
     assert noise.half_face(image, right=True).tolist() == [[[100, 125, 175, 200]]]
+    assert noise.half_face(image[:, :, ::3], right=False).tolist() == [[[0, 0]]]
 
 
 def test_none_face_by_hand() -> None:
@@ -47,6 +49,7 @@ def test_none_face_by_hand() -> None:
     image[0, :2, :2], image[0, :2, 6:], image[0, 6:, :2], image[0, 6:, 6:] = 1, 2, 3, 4
     for grey, (bottom, right) in enumerate([(False, False), (False, True), (True, False), (True, True)], start=1):
         assert (noise.none_face(image, bottom, right) == grey).all()
+        assert (noise.none_face(image[:, ::2, ::2], bottom, right) == grey).all()  # one pixel
 
 
 def test_cuts_are_pillow_crops() -> None:
@@ -167,24 +170,45 @@ def test_duplicates() -> None:
     np.testing.assert_array_equal(noisy.pixels[~copies], split.pixels[~copies])
     np.testing.assert_array_equal(noisy.labels[~copies], split.labels[~copies])
     np.testing.assert_array_equal(noisy.clean_labels, noisy.labels)
-    sources = set()
-    for index in np.flatnonzero(copies):
-        # The inside of a copy is that of its source, a pixel aside and as much lighter or darker everywhere.
-        found = [
-            int(source)
-            for source in np.flatnonzero(~copies)
-            for row in (0, 1, 2)
-            for column in (0, 1, 2)
-            if is_lighter(noisy.pixels[index, 0, 1:-1, 1:-1], split.pixels[source, 0, row:, column:][:10, :10])
-        ]
-        assert len(found) == 1
-        assert noisy.labels[index] == split.labels[found[0]]
-        sources.update(found)
-    assert len(sources) <= 10
+    found = [origin_of(noisy.pixels[index, 0], split.pixels[:, 0]) for index in np.flatnonzero(copies)]
+    sources, rows, columns, lights = (np.array(each) for each in zip(*found, strict=True))
+    assert not copies[sources].any()
+    np.testing.assert_array_equal(noisy.labels[copies], split.labels[sources])
+    assert len(set(sources)) == 10
+    assert set(rows) == set(columns) == {-1, 0, 1}
+    assert min(lights) < -4
+    assert max(lights) > 4
 
 
-def is_lighter(copy: np.ndarray, source: np.ndarray) -> bool:
-    return any(np.array_equal(copy, np.clip(source.astype(int) + light, 0, 255)) for light in range(-8, 9))
+def origin_of(copy: np.ndarray, images: np.ndarray) -> tuple[int, int, int, int]:
+    """The only image that a copy can be of, the rows and columns that it is moved by, and how much lighter it is."""
+    places = np.arange(len(copy))
+    found = []
+    for row, column in itertools.product((-1, 0, 1), repeat=2):
+        # What leaves the picture is lost; the edge is repeated where nothing comes in.
+        moved = images[:, np.clip(places - row, 0, len(copy) - 1)][:, :, np.clip(places - column, 0, len(copy) - 1)]
+        for light in range(-8, 9):
+            same = (np.clip(moved.astype(int) + light, 0, 255) == copy).all(axis=(1, 2))
+            found += [(int(image), row, column, light) for image in np.flatnonzero(same)]
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize(("asked", "copies"), [((0.5, 1e-3), 5), ((0.8, 1e-3), 8), ((1.0, 1e-10), 9)])
+def test_one_image_at_least_is_a_source(asked: tuple[float, float], copies: int) -> None:
+    split = split_of(10, size=12)
+    noisy = apply(split, ("duplicates", asked))
+    assert noisy.noise is not None
+    assert (noisy.noise == 5).sum() == copies
+    assert len({origin_of(noisy.pixels[index, 0], split.pixels[:, 0])[0] for index in np.flatnonzero(noisy.noise)}) == 1
+
+
+def test_labels_of_two_classes_are_flipped_and_of_one_refused() -> None:
+    two = Split(split_of(10).pixels, np.arange(10) % 2)
+    flipped = noise.apply(two, ("symmetric", 1.0), 2, np.random.default_rng(0))
+    np.testing.assert_array_equal(flipped.labels, 1 - two.labels)
+    with pytest.raises(ValueError, match=r"noise: 'pair' is not allowed for a single class"):
+        noise.apply(two, ("pair", 0.5), 1, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("asked", ["faces", ("symmetric", 0.4), ("pair", 0.4), ("duplicates", (0.4, 0.1))])
@@ -200,6 +224,7 @@ def test_none_and_defaults() -> None:
     np.testing.assert_array_equal(apply(split, "faces").noise, apply(split, ("faces", (0.5, 0.25, 0.25))).noise)
     assert np.bincount(apply(split, "faces").noise).tolist() == [4, 2, 2]
     assert np.bincount(apply(split, ("faces", [0.2, 0.3, 0.5])).noise).tolist() == [2, 2, 4]
+    assert np.bincount(apply(split, ("faces", [0.3333333, 0.3333333, 0.3333333])).noise).tolist() == [3, 3, 2]
 
 
 @pytest.mark.parametrize(
@@ -234,6 +259,7 @@ def test_what_is_not_allowed(asked: object, said: str) -> None:
     with pytest.raises(ValueError, match=r"noise: .* is not allowed") as error:
         load("synthetic", noise=asked)
     assert said in str(error.value)
+    assert f"noise: {asked!r} is not allowed" in str(error.value)
 
 
 def test_ferplus_needs_votes() -> None:

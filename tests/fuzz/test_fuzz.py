@@ -28,11 +28,14 @@ def test_a_damaged_input_is_read_or_refused(name: str, tmp_path: Path, empty_cac
     assert bool(refused) != (name == "records")  # those that are none are named in what is read
 
 
-@pytest.mark.parametrize(("name", "number"), [("records", 42191), ("checkpoint", 8467), ("checkpoint", 74838)])
-def test_inputs_that_once_were_faults(name: str, number: int, tmp_path: Path) -> None:
-    """A zip member that says it is encrypted, a short number, a storage without a name."""
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("records", 42191), ("checkpoint", 8467), ("checkpoint", 74838), ("FER2013's zip", 64649)],
+)
+def test_inputs_that_once_were_faults(name: str, number: int, tmp_path: Path, empty_cache: Path) -> None:
+    """A zip member that says it is encrypted, a short number, a storage without a name, a member without one."""
     of = FORMATS[name](tmp_path)
     try:
         of.attempt(np.random.default_rng(number))
     except of.refusals:
-        assert name == "checkpoint"
+        assert name != "records"

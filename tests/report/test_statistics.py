@@ -26,6 +26,11 @@ def test_interval_by_hand():
     assert str(interval) == "3.000 ± 1.963"
 
 
+def test_two_values_have_an_interval():
+    # Standard deviation sqrt(2), t(.975, 1) = 12.7062: half = 12.7062 * sqrt(2) / sqrt(2).
+    assert bounds(mean_interval([0, 2])) == pytest.approx((1, -11.7062, 13.7062), abs=1e-4)
+
+
 def test_interval_agrees_with_scipy():
     values = np.random.default_rng(0).normal(size=7)
     reference = stats.ttest_1samp(values, 0).confidence_interval(0.95)
@@ -38,6 +43,13 @@ def test_one_value_has_no_interval():
     assert str(interquartile_mean([0.25])) == "0.250"
     assert str(interquartile_mean_difference([0.25], [0.25004])) == "0.000"  # and no negative zero
     assert str(mean_difference([[0.25], [0.5, 0.6]], [[0.2], [0.4, 0.5]])) == "0.075"
+    for one in (mean_interval([0.25]), interquartile_mean([0.25])):
+        assert np.isnan([one.low, one.high]).all()
+
+
+def test_scores_of_any_type_are_numbers():
+    small = np.array([1, 2], np.uint8)
+    assert mean_difference([small], [small + 1]).estimate == -1
 
 
 def test_interquartile_mean_by_hand():
@@ -170,5 +182,6 @@ def test_the_same_scores_give_the_same_interval_fast():
 
 def test_rank_correlation():
     assert rank_correlation([1, 2, 3], [9, 5, 1]) == pytest.approx(-1)
+    assert rank_correlation([0, 0.5, 1], [0, 0.5, 1]) == pytest.approx(1)
     assert rank_correlation([1, 2], [9, 5]) is None
     assert rank_correlation([1, 2, 3], [5, 5, 5]) is None

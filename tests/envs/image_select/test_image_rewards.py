@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fer_gym.envs import FinishedWalk
-from fer_gym.envs.image_select.rewards import reward_walk
+from fer_gym.envs.image_select.rewards import assign, probability, reward_walk, values
 from fer_gym.errors import UsageError
 
 
@@ -125,6 +125,7 @@ def test_a_function_that_returns_a_float_is_paid_like_f1_change(value: Any) -> N
     assert type(outcome.reward) is float
     assert outcome.sample_rewards.tolist() == outcome.sample_credits.tolist() == [0.75] * 4
     assert not np.shares_memory(outcome.sample_rewards, outcome.sample_credits)
+    assert outcome.sample_rewards.dtype == outcome.sample_credits.dtype == np.float32
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,17 @@ def test_a_function_that_returns_nonsense(value: Any) -> None:
 
     with pytest.raises(UsageError, match=r"^reward: the function returned .*mine must return .*\(4,\)"):
         reward_walk(THREE, mine)
+
+
+def test_the_largest_number_of_the_dtype_is_a_reward() -> None:
+    largest = float(np.finfo(np.float32).max)
+    assert reward_walk(THREE, lambda finished: largest).reward == largest
+
+
+def test_defaults_are_the_design_s() -> None:
+    assert probability(THREE).tolist() == probability(THREE, "dataset", 0.0).tolist() == values(THREE).tolist()
+    assert assign(values(THREE), THREE.retained).sample_credits.tolist() == reward_walk(THREE).sample_credits.tolist()
+    assert reward_walk(THREE).sample_credits.tolist() == near([0.3, 0, 0, -0.3])
 
 
 @pytest.mark.parametrize("reward", ["probability", lambda finished: np.zeros(1), lambda finished: 0.0])
