@@ -2,6 +2,7 @@
 
 from fer_gym.envs.image_select import FinishedWalk, ImageSelectEnv, ImageSelectVectorEnv
 from fer_gym.envs.reg_tune import Chunk, RegTuneEnv, RegTuneVectorEnv
+from fer_gym.envs.uniform_info import UniformInfo
 
 __all__ = [
     "Chunk",
@@ -10,4 +11,5 @@ __all__ = [
     "ImageSelectVectorEnv",
     "RegTuneEnv",
     "RegTuneVectorEnv",
+    "UniformInfo",
 ]
