@@ -14,10 +14,10 @@ DEMO := .venv/demo
 DEV := .venv/dev
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint docs bench fuzz kills clean
+.PHONY: help demo test lint docs bench fuzz kills coverage mutants clean
 
 help: ## Show this help.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
 
 demo: $(DEMO)/installed ## Run the quick benchmark on the embedded faces, or go on with it; see results/quick.
 	$(DEMO)/bin/fer-gym benchmark --suite quick --out results/quick --resume --workers 2
@@ -40,11 +40,20 @@ fuzz: $(DEV)/installed ## Damage 100,000 inputs of every format; an hour and a h
 kills: $(DEV)/installed ## Kill 50 runs, go on, and compare the ends; a quarter of an hour.
 	$(DEV)/bin/python tests/fuzz/kills.py
 
+coverage: $(DEV)/installed ## Run the tests, and say which lines and branches none of them runs.
+	SDL_VIDEODRIVER=dummy $(DEV)/bin/python -m coverage run -m pytest
+	$(DEV)/bin/python -m coverage combine -q
+	$(DEV)/bin/python -m coverage report -m
+
+mutants: $(DEV)/installed ## Change rewards, metrics, noise, credits and statistics, and see that a test fails; half an hour.
+	$(DEV)/bin/python -m pip install -q mutmut==3.8.1
+	$(DEV)/bin/python tests/fuzz/mutants.py
+
 bench: $(DEV)/installed ## Measure speed: every tests/benchmarks/bench_*.py, into one table.
 	$(DEV)/bin/python tests/benchmarks/run_all.py
 
 clean: ## Remove the environments and what was built; results/ stays.
-	rm -rf .venv build dist docs/_build docs/_generated .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist docs/_build docs/_generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
 # The wheel is built anew when the sources change, its dependencies are not installed again.
 $(DEMO)/installed: $(DEMO)/dependencies $(SOURCES)
