@@ -5,6 +5,7 @@ The pickles of its Python version are read without executing anything (see `arra
 
 from __future__ import annotations
 
+import gzip
 import os
 import tarfile
 import zlib
@@ -88,16 +89,24 @@ def _read_folder(path: Path) -> dict[str, bytes]:
 
 
 def _read_tar(path: Path) -> dict[str, bytes]:
+    """The files of the archive. What tells long names and attributes is skipped: `tarfile` would read it whole."""
     contents: dict[str, bytes] = {}
+    unpacked = 0
     try:
-        with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                # What is skipped is unpacked as well.
-                _check_size(f"{path}, {member.name[:200]}", member.offset_data + member.size)
+        with gzip.open(path) as file:
+            while (header := file.read(tarfile.BLOCKSIZE)).strip(b"\0"):
+                member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+                if member.size < 0:
+                    raise tarfile.ReadError(f"a member of {member.size} bytes")
+                length = -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+                unpacked += len(header) + length
+                _check_size(f"{path}, {member.name[:200]}", unpacked)
                 folder, _, name = member.name.partition("/")
-                if folder == _FOLDER and name in _FILES and (file := archive.extractfile(member)) is not None:
-                    contents[name] = file.read()
-    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, KeyError) as error:
+                if member.isreg() and folder == _FOLDER and name in _FILES:
+                    contents[name] = file.read(length)[: member.size]
+                else:
+                    file.seek(length, os.SEEK_CUR)
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         if isinstance(error, DatasetError):
             raise
         raise DatasetError(f"{path}: not a whole .tar.gz ({error}); fetch it again") from error

@@ -1,6 +1,9 @@
+import gzip
 import os
 import pickle
 import pickletools
+import tarfile
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +142,33 @@ def test_wrong_names(tmp_path: Path, empty_cache: Path, names: Any) -> None:
     (root / "meta").write_bytes(pickle.dumps({"fine_label_names": names}))
     with pytest.raises(DatasetError, match=r"cifar100, meta: .*fine_label_names"):
         load("cifar100", root)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_SPARSE])
+def test_headers_do_not_fill_the_memory(tmp_path: Path, empty_cache: Path, kind: bytes) -> None:
+    """`tarfile` reads a header's content in one piece, and parses it in a time that grows with its square."""
+    member = tarfile.TarInfo("././@LongLink")
+    member.type, member.size = kind, 100_000_000
+    path = tmp_path / "cifar100.tar.gz"
+    with gzip.open(path, "wb", 1) as file:
+        file.write(member.tobuf(tarfile.GNU_FORMAT)[:512])
+        for _ in range(100):
+            file.write(bytes(1_000_000))
+    tracemalloc.start()
+    with pytest.raises(DatasetError, match="no cifar-100-python/train in it"):
+        load("cifar100", path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_long_names_and_attributes_are_skipped(tmp_path: Path, empty_cache: Path) -> None:
+    root = write(tmp_path / "cifar100")
+    (root / ("x" * 200)).write_bytes(b"")
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        path = tmp_path / f"cifar{form}.tar.gz"
+        with tarfile.open(path, "w:gz", format=form, pax_headers={"comment": "é" * 1000}) as archive:
+            archive.add(root, "cifar-100-python")
+        assert load("cifar100", path).fingerprint() == load("cifar100", root).fingerprint()
 
 
 def test_sizes_are_bounded(tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

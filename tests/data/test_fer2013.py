@@ -1,5 +1,6 @@
 import csv
 import io
+import shutil
 import time
 import zipfile
 from collections import Counter
@@ -330,6 +331,28 @@ def test_damaged_zip(tmp_path: Path, empty_cache: Path) -> None:
     first = next(iter(files.members().values()))
     path.write_bytes(whole.replace(first, bytes(len(first)), 1))
     check_refused(path, empty_cache, ["train/angry/Training_1.jpg", "CRC", "fetch the zip file again"])
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_every_compression_and_damage_to_it(tmp_path: Path, empty_cache: Path, compression: int) -> None:
+    path = files.write_zip(tmp_path / "fer2013.zip", files.members(), compression)
+    assert len(load("fer2013", path).train) == 14
+    with zipfile.ZipFile(path) as archive:
+        first = archive.infolist()[0]
+    whole = bytearray(path.read_bytes())
+    for place in range(len(first.filename) + 60, len(first.filename) + 90):  # behind the header, among what is packed
+        whole[place] ^= 255
+    path.write_bytes(whole)
+    for entry in empty_cache.iterdir():
+        shutil.rmtree(entry)
+    check_refused(path, empty_cache, ["train/angry/Training_1.jpg", "unpacked", "fetch the zip file again"])
+
+
+def test_a_long_name_is_cut_in_the_message(tmp_path: Path, empty_cache: Path) -> None:
+    path = files.write_zip(tmp_path / "fer2013.zip", files.members() | {"x" * 60_000 + "/../x.jpg": b"x"})
+    with pytest.raises(DatasetError) as error:
+        load("fer2013", path)
+    assert len(str(error.value)) < 1000
 
 
 @pytest.fixture(scope="module")

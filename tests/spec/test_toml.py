@@ -157,6 +157,15 @@ def test_the_documentations_file_is_one(tmp_path: Path):
     assert suite.tasks[0].removal == (0.1, 0.25)
 
 
+@pytest.mark.parametrize("content", [b'name = "\xff"', b"x = " + b"[" * 100_000, b"\0", b"x = 1" + b"0" * 10_000])
+def test_bytes_that_are_no_toml(tmp_path: Path, content: bytes):
+    """Not UTF-8, nested deeper than Python recurses, and a number that Python does not read."""
+    (tmp_path / "mine.toml").write_bytes(content)
+    result = CliRunner().invoke(app, ["benchmark", "--suite", str(tmp_path / "mine.toml")])
+    assert result.exit_code == 2
+    assert "mine.toml: it cannot be read as TOML" in result.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes in folders")
 def test_a_pipe_and_a_giant(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.toml")
