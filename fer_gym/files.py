@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import stat
 import time
 import tokenize
 import zipfile
@@ -38,6 +39,19 @@ NUMPYS_ERRORS = (
 def at(place: str | os.PathLike[str]) -> Path:
     """A path as a user gives it: a leading "~" is a home folder, if it is a user's."""
     return Path(os.path.expanduser(place))
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a file, or of what a link leads to. A pipe would never end, a device never be empty.
+
+    Raises:
+        OSError: if there is nothing.
+        ValueError: if it is no file.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("no regular file (a folder, pipe or device)")
+    return status.st_size
 
 
 @contextmanager
@@ -96,7 +110,11 @@ def read_checked(path: Path) -> memoryview:
         OSError: if it cannot be read.
         ValueError: if it is not what was written.
     """
-    whole = memoryview(path.read_bytes())
+    size_of(path)
+    try:
+        whole = memoryview(path.read_bytes())
+    except MemoryError as error:
+        raise ValueError("it is larger than the memory") from error
     content, digest = whole[:-_DIGEST_BYTES], whole[-_DIGEST_BYTES:]
     if digest != _digest(content):
         raise ValueError("its content does not match its checksum")

@@ -34,7 +34,7 @@ def read(path: Path, at_most: int = -1) -> bytes:
     Raises:
         DatasetError: if it is no regular file, cannot be read, or is larger than `MAX_FILE_BYTES`.
     """
-    size = text_files.check_regular(path).st_size
+    size = text_files.check_regular(path)
     if at_most < 0 and size > MAX_FILE_BYTES:
         raise DatasetError(f"{path}: {size:,} bytes, more than the {MAX_FILE_BYTES:,} allowed; resize the picture")
     try:

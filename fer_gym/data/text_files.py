@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from fer_gym import files
 from fer_gym.errors import DatasetError
 
 #: The longest line that is read, in characters: seven times that of an image of FER2013.
 LONGEST_LINE = 1 << 16
 
 
-def check_regular(path: Path) -> os.stat_result:
-    """Raise unless a path, or what it links to, is a file: a pipe would never end, a device never be empty.
+def check_regular(path: Path) -> int:
+    """Raise unless a path, or what it links to, is a file.
 
     Returns:
-        The file's status.
+        Its size in bytes.
 
     Raises:
         DatasetError: if it is none, or is not there.
     """
     try:
-        status = path.stat()
+        return files.size_of(path)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror}); restore the file or its permissions") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise DatasetError(f"{path}: no regular file (a folder, pipe or device); put the file there, or remove it")
-    return status
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}; put the file there, or remove it") from error
 
 
 def lines(path: Path, *, errors: str) -> Iterator[str]:

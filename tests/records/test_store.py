@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def test_without_arrays_there_is_no_second_file(tmp_path: Path):
     assert records.read(path)["arrays"] == {}
 
 
-@pytest.mark.parametrize("damage", ["none", "half", "other", "pickle"])
+@pytest.mark.parametrize("damage", ["none", "half", "other", "pickle", "one array", "bomb", "pipe"])
 def test_without_its_arrays_it_is_no_record(path: Path, damage: str):
     arrays = path.with_suffix(".npz")
     if damage == "none":
@@ -44,6 +45,14 @@ def test_without_its_arrays_it_is_no_record(path: Path, damage: str):
         arrays.write_bytes(arrays.read_bytes()[:100])
     elif damage == "other":
         np.savez_compressed(arrays, predicted=np.zeros(3))
+    elif damage == "one array":
+        with arrays.open("wb") as file:
+            np.save(file, np.zeros(3))
+    elif damage == "bomb":
+        np.savez_compressed(arrays, retained=np.zeros((1 << 27) + 1, np.bool_))
+    elif damage == "pipe":
+        arrays.unlink()
+        os.mkfifo(arrays)
     else:
         np.savez_compressed(arrays, retained=np.array([object()]))
     with pytest.raises(
@@ -51,6 +60,17 @@ def test_without_its_arrays_it_is_no_record(path: Path, damage: str):
     ) as caught:
         records.read(path)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_pipe_and_a_giant_are_no_records(path: Path):
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(records.NotARecordError, match="1,099,511,627,776 bytes, expected at most"):
+        records.read(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(records.NotARecordError, match="no regular file"):
+        records.read(path)
 
 
 def test_the_arrays_are_written_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

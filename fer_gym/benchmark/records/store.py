@@ -18,6 +18,8 @@ from fer_gym.benchmark.records.schema import FORMAT, NotARecordError, OtherForma
 
 _ROWS = ("episodes", "children")
 _DIGITS = 8
+# Of a record, and of its arrays together: ten times those of AffectNet's 283,901 images.
+_MAX_BYTES = 1 << 27
 
 
 def path_of(folder: Path, task: str, arm: str, seed: int) -> Path:
@@ -60,6 +62,7 @@ def read(path: Path) -> Record:
         NotARecordError: if the file is none, or its arrays are missing. In either case it is left as it is.
     """
     try:
+        _check_size(files.size_of(path))
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise NotARecordError(
@@ -87,13 +90,20 @@ def _read_arrays(path: Path, names: Any) -> dict[str, NDArray[Any]]:
         return {}
     arrays = _path_of_arrays(path)
     try:
+        files.size_of(arrays)
         with np.load(arrays, allow_pickle=False) as found:
+            _check_size(sum(member.file_size for member in found.zip.infolist()))
             return {name: found[name] for name in names}
-    except files.NUMPYS_ERRORS as error:
+    except (*files.NUMPYS_ERRORS, TypeError) as error:  # the last of a single array
         raise NotARecordError(
             f"{path}: not a record (its arrays cannot be read from {arrays.name}: {error}); move it away, and --resume "
             "runs its trial again"
         ) from error
+
+
+def _check_size(size: int) -> None:
+    if size > _MAX_BYTES:
+        raise ValueError(f"{size:,} bytes, expected at most {_MAX_BYTES:,}")
 
 
 def _finite(value: Any) -> Any:

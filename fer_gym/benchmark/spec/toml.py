@@ -9,10 +9,10 @@ from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
+from fer_gym import files
 from fer_gym.benchmark.spec.suites import SUITES
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite, Task
 from fer_gym.checks import check_count, check_number
-from fer_gym.data import text_files
 from fer_gym.errors import UsageError
 
 _MOST_BYTES = 1 << 20
@@ -33,7 +33,7 @@ def read(path: Path) -> Suite:
         ValueError: if it cannot be read; the message names the file, the key and what is allowed.
     """
     try:
-        if text_files.check_regular(path).st_size > _MOST_BYTES:
+        if files.size_of(path) > _MOST_BYTES:
             raise UsageError(f"more than {_MOST_BYTES:,} bytes")
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
