@@ -222,8 +222,9 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
         setattr(self, name, each[0])
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Call a method, once for all walkers; its result for each."""
-        return (getattr(self, name)(*args, **kwargs),) * self.num_envs
+        """Call a method, once for all walkers, or get an attribute; its result for each."""
+        found = getattr(self, name)
+        return (found(*args, **kwargs),) * self.num_envs if callable(found) else self.get_attr(name)
 
     # -- the picture ---------------------------------------------------------------------------------------------
 

@@ -480,6 +480,7 @@ def test_attributes_and_methods_of_each_walker() -> None:
     assert env.get_attr("num_images") == (4, 3, 3)
     assert env.get_attr("carry_over") == (True, True, True)
     assert env.call("evaluate", "val") == (env.evaluate("val"),) * 3
+    assert env.call("num_images") == env.get_attr("num_images")
     with pytest.raises(AttributeError):
         env.get_attr("no_such_thing")
 
