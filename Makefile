@@ -30,8 +30,9 @@ lint: $(DEV)/installed ## Check style, format and types.
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
 
-docs: $(DEV)/installed ## Build the documentation into docs/_build; a warning is an error.
+docs: $(DEV)/installed ## Build the documentation into docs/_build; a warning is an error, and a link that leads nowhere.
 	$(DEV)/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(DEV)/bin/python docs/check_links.py
 	@echo "open docs/_build/html/index.html"
 
 fuzz: $(DEV)/installed ## Damage 100,000 inputs of every format; an hour and a half of a core.
