@@ -83,19 +83,23 @@ def command_page():
     return "\n".join(pages)
 
 
-def differences(learners, rankings):
-    """What each learner scores above each ranking under the same seeds, with Student's interval of the differences."""
+def differences(learners, others):
+    """What each learner scores above each baseline under the same seeds, with Student's interval of the differences.
+
+    Baselines are the arms of `others`, and of the learners' suite the blind twins and the search for a constant.
+    """
     from fer_gym.benchmark.report import summary
     from fer_gym.benchmark.report.statistics import mean_interval
 
     ours = {name: found for name in learners.arms if (found := summary.scores(learners, name))}
-    theirs = {name: found for name in rankings.arms if name not in ours and (found := summary.scores(rankings, name))}
+    theirs = {name: ours.pop(name) for name in list(ours) if name.endswith(", blind") or name == "best static"}
+    theirs |= {name: found for name in others.arms if name not in ours and (found := summary.scores(others, name))}
     lines = ["Test macro F1, paired by seed:", ""]
     lines += [f"| | {' | '.join(f'{name} less it' for name in ours)} | seeds |", "|---" * (len(ours) + 2) + "|"]
-    for ranking, found in theirs.items():
+    for baseline, found in theirs.items():
         shared = sorted(found.keys() & set.intersection(*map(set, ours.values())))
         cells = [str(mean_interval([scores[s] - found[s] for s in shared])) for scores in ours.values()]
-        lines.append(f"| {ranking} | {' | '.join(cells)} | {len(shared)} |")
+        lines.append(f"| {baseline} | {' | '.join(cells)} | {len(shared)} |")
     return [*lines, ""]
 
 
