@@ -241,7 +241,8 @@ def _tamper(state: dict[str, Any], rng: np.random.Generator) -> None:
         elif kind == 2:
             holder[key] = copy.deepcopy(holder[keys[int(rng.integers(len(keys)))]])
         elif isinstance(holder[key], torch.Tensor | np.ndarray) and holder[key].size:
-            holder[key] = holder[key][..., :0] if rng.random() < 0.5 else holder[key] * np.nan
+            value = holder[key] if holder[key].ndim else holder[key].reshape(1)
+            holder[key] = value[..., :0] if rng.random() < 0.5 else holder[key] * np.nan
         else:
             holder[key] = [holder[key]]
         return
