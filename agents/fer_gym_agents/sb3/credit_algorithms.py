@@ -112,7 +112,7 @@ def batch_size_for(rollout: int) -> int:
 
     The last batch may be smaller, but never a single step, whose advantage cannot be normalised.
     """
-    return next(size for size in range(min(_BATCH_SIZE, rollout), 0, -1) if rollout % size != 1 or size == 1)
+    return next(size for size in range(min(_BATCH_SIZE, rollout), 0, -1) if rollout % size != 1)
 
 
 def without_batch_warning(make: Callable[..., _Algorithm], **keywords: Any) -> _Algorithm:

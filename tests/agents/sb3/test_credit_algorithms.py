@@ -17,7 +17,7 @@ from toy_walk import ToyWalk
 from fer_gym import agents
 from fer_gym.errors import UsageError
 from fer_gym_agents import CreditPPO, TimeBaselinePPO, ppo, recurrent_ppo
-from fer_gym_agents.sb3.credit_algorithms import batch_size_for
+from fer_gym_agents.sb3.credit_algorithms import batch_size_for, without_batch_warning
 
 TUNING = {"chunks": 4, "chunk_size": 2, "val_batches": 2, "batch_size": 4, "precision": "fp32"}
 
@@ -51,12 +51,40 @@ def test_a_walker_is_paid_by_credits(name: str, as_list: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["ppo", "a2c", "recurrent_ppo"])
+@pytest.mark.parametrize("settings", [{}, {"critic": False}, {"critic": True}])
+def test_the_advantage_is_the_credit_unless_a_critic_is_asked_for(name: str, settings: dict[str, bool]) -> None:
+    agent: Any = agents.make(name, tiny_walks.walk(credit="signed"), 0, settings)
+    agent.learn(24)
+    advantages, returns, values = (
+        getattr(agent.rollout_buffer, part).flatten() for part in ("advantages", "returns", "values")
+    )
+    assert returns.any()
+    expected = returns - values if settings.get("critic") else returns
+    np.testing.assert_allclose(advantages, expected, atol=1e-6)
+    assert not np.allclose(values, 0)
+
+
+def test_a_function_is_a_callback() -> None:
+    steps: list[int] = []
+    agent: Any = agents.make("a2c", tiny_walks.walk(credit="signed"), 0, {})
+    agent.learn(24, callback=lambda locals, _: steps.append(locals["self"].num_timesteps) or True)
+    assert steps == [*range(1, 25)]
+
+
+def test_other_warnings_are_not_hidden() -> None:
+    with pytest.warns(UserWarning, match="something else"):
+        without_batch_warning(lambda: warnings.warn("something else", stacklevel=1))
+
+
+@pytest.mark.parametrize("name", ["ppo", "a2c", "recurrent_ppo"])
 def test_keep_probabilities_are_those_that_it_acts_by(name: str, tmp_path: Path) -> None:
     env = tiny_walks.walk()
     agent: Any = agents.make(name, env, 0, {})
     observations = np.random.default_rng(0).normal(size=(8, *env.observation_space.shape)).astype(np.float32)
+    agent.policy.set_training_mode(True)
     kept = agent.keep_probability(observations)
     assert kept.shape == (8,)
+    assert not agent.policy.training
     # A walk in order: the recurrent policy's state goes along.
     actions = np.zeros((100, 8))
     for draw in range(100):
