@@ -25,8 +25,7 @@ MODULES = {
     ],
     "fer_gym/envs/reg_tune/rewards.py": ["tests/envs/reg_tune/test_reg_tune.py"],
     "fer_gym/benchmark/report/statistics.py": ["tests/report/test_statistics.py", "tests/report/test_ranking.py"],
-    "fer_gym_agents/sb3/credit.py": ["tests/agents/sb3/test_credit.py"],
-    "fer_gym_agents/sb3/credit_algorithms.py": ["tests/agents/sb3/test_credit_algorithms.py"],
+    "fer_gym_agents/sb3/credit.py": ["tests/agents/sb3/test_credit.py", "tests/agents/sb3/test_credit_algorithms.py"],
 }
 _NO_TEST = 33  # mutmut's number for it
 
