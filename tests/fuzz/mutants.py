@@ -53,10 +53,10 @@ def summary(folder: Path, module: str) -> tuple[int, int, list[str]]:
     """How many mutants of a module were killed, of how many, and those that were not."""
     changed = folder / "mutants" / module
     statuses = json.loads(changed.with_name(f"{changed.name}.meta").read_text())["exit_code_by_key"]
-    text = changed.read_text()
+    lines = changed.read_text().splitlines()
     functions = {
-        node.name: (ast.get_source_segment(text, node) or "").splitlines()
-        for node in ast.walk(ast.parse(text))
+        node.name: lines[node.lineno - 1 : node.end_lineno]
+        for node in ast.walk(ast.parse("\n".join(lines)))
         if isinstance(node, ast.FunctionDef)
     }
     left = []
@@ -64,9 +64,11 @@ def summary(folder: Path, module: str) -> tuple[int, int, list[str]]:
         if status in (0, None, _NO_TEST):
             name = key.rpartition(".")[2]
             function = name.partition("__mutmut_")[0]
-            lines = difflib.unified_diff(functions[f"{function}__mutmut_orig"], functions[name], lineterm="", n=0)
+            changes = difflib.unified_diff(functions[f"{function}__mutmut_orig"], functions[name], lineterm="", n=0)
             places = [
-                line for line in lines if line[0] in "+-" and "__mutmut_" not in line and line[1:3] not in ("++", "--")
+                line
+                for line in changes
+                if line[0] in "+-" and "__mutmut_" not in line and line[1:3] not in ("++", "--")
             ]
             what = " no test" if status == _NO_TEST else ""
             left.append("\n    ".join([f"{module}, {name}:{what}", *places]))
