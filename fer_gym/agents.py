@@ -76,21 +76,24 @@ def save(agent: Agent, path: Path) -> dict[str, str] | None:
         What `load` needs: `class`, as "module:Name", and `file`, the file's name. None if the agent wrote no file.
 
     Raises:
-        UsageError: if there is no room.
+        UsageError: if the system refuses, as where there is no room.
     """
     try:
         save_by(path, agent, path)
     except OSError as error:
         reason = error.strerror or error
-        raise UsageError(f"{path}: the agent cannot be written there ({reason}); make room, and --resume") from error
+        raise UsageError(f"{path}: the agent cannot be written there ({reason}); mend that, and --resume") from error
     kind = type(agent)
     return {"class": f"{kind.__module__}:{kind.__qualname__}", "file": path.name} if path.is_file() else None
 
 
 def save_by(scratch: Path, agent: Agent, path: Path) -> None:
-    """Write an agent to a file or folder, whole or not at all, by way of a new folder beside `scratch`.
+    """Write an agent to a file or folder, whole or not at all, by way of a new folder.
 
-    What the agent writes may have an ending that `path` has not: Stable-Baselines3 adds one.
+    Args:
+        scratch: the new folder is made beside this path, which is on the file system of `path`.
+        agent: is asked to `save`.
+        path: where the agent goes. Stable-Baselines3 adds an ending to a name that has none.
     """
     with files.scratch_folder(scratch) as folder:
         agent.save(folder / path.name)

@@ -160,6 +160,8 @@ def check_writable(folder: Path) -> None:
 def held(path: Path) -> Iterator[None]:
     """Keep other processes out of a place while the block runs.
 
+    Nothing is kept out on Windows, nor on a file system without locks.
+
     Args:
         path: of the lock's file. It stays: who removed it could remove another's.
 
@@ -186,7 +188,7 @@ def remove_unfinished(folder: Path, seconds: float = 0.0) -> None:
 
     Args:
         folder: to look in.
-        seconds: how old it is at least. Where others may write, more than a file takes.
+        seconds: what is younger stays. Where other processes may be writing, longer than they take for a file.
     """
     for path in folder.glob(f".*{_UNFINISHED}"):
         with contextlib.suppress(FileNotFoundError):

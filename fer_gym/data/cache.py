@@ -33,7 +33,7 @@ FORMAT = 3
 #: The folder below it that pretrained networks are in.
 PRETRAINED = "pretrained"
 _TEMPORARY = ".building-"
-#: So old is what nobody builds any more.
+#: What builders and writers left unfinished and is older than this is removed.
 STALE_SECONDS = 24 * 3600.0
 # Arrays of so many bytes, labels among them, are compared with their checksums at each use: that takes milliseconds.
 _CHECKED_BYTES = 1 << 24

@@ -89,9 +89,12 @@ def _read_folder(path: Path) -> dict[str, bytes]:
 
 
 def _read_tar(path: Path) -> dict[str, bytes]:
-    """The files of the archive. What tells long names and attributes is skipped: `tarfile` would read it whole."""
+    """The content of each of `_FILES` in the archive.
+
+    Only the blocks of the members' own headers are read by `tarfile`. Of the members that give others a long name or
+    attributes it would read the whole content, however long.
+    """
     contents: dict[str, bytes] = {}
-    unpacked = 0
     try:
         with gzip.open(path) as file:
             while (header := file.read(tarfile.BLOCKSIZE)).strip(b"\0"):
@@ -99,8 +102,7 @@ def _read_tar(path: Path) -> dict[str, bytes]:
                 if member.size < 0:
                     raise tarfile.ReadError(f"a member of {member.size} bytes")
                 length = -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-                unpacked += len(header) + length
-                _check_size(f"{path}, {member.name[:200]}", unpacked)
+                _check_size(f"{path}, {member.name[:200]}", file.tell() + length)
                 folder, _, name = member.name.partition("/")
                 if member.isreg() and folder == _FOLDER and name in _FILES:
                     contents[name] = file.read(length)[: member.size]

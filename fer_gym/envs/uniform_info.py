@@ -1,4 +1,4 @@
-"""Infos that libraries can stack."""
+"""Infos with the same keys at every step, for libraries that stack them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from fer_gym.training import metrics
 class UniformInfo(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """An environment whose infos have the same keys, shapes and dtypes at every reset and step.
 
-    Minari with `record_infos=True` and TorchRL stack infos. Those of the environments have more to say at an episode's
-    end. Here what is not known yet is NaN, -1 (`sample_index`, `instance`), 0 or False, and an inner dictionary's
-    entries are keys of their own: `validation_macro_f1`, `hyperparameters_dropout`.
+    Minari with `record_infos=True` stacks the infos of an episode. The environments' own infos cannot be stacked, since
+    the last one has more keys. In this wrapper's infos a value that is not known yet is NaN, -1 (`sample_index`,
+    `instance`), 0 or False. The entries of an inner dictionary are keys of their own: `validation_macro_f1`,
+    `hyperparameters_dropout`.
 
-    A recording of `ImageSelect-v0` then has N entries of each key at every of its N steps.
+    In `ImageSelect-v0` each info has four arrays of N entries, so a recording of one episode has N arrays of each.
 
     Args:
         env: `ImageSelect-v0` or `RegTune-v0`, scalar, possibly wrapped.
@@ -70,6 +71,7 @@ class UniformInfo(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorAr
     def _uniform(self, info: dict[str, Any]) -> dict[str, Any]:
         known: dict[str, Any] = {}
         for name, value in info.items():
-            inner = {f"{name}_{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
-            known |= {key: each for key, each in inner.items() if key in self._unknown}
+            known |= (
+                {f"{name}_{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
+            )
         return {name: np.copy(known.get(name, value))[()] for name, value in self._unknown.items()}

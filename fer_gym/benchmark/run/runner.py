@@ -62,6 +62,7 @@ def run(
 def _run(
     suite: Suite, folder: Path, root: str | None, launch: Launcher, minutes: float | None
 ) -> tuple[list[Record], dict[str, str]]:
+    """As `run`, in a folder that no other run writes to."""
     every = suite.trials
     done: Records = {}
     failed: dict[str, str] = {}
@@ -95,7 +96,7 @@ def _write(path: Path, record: Record) -> None:
     """Write a record.
 
     Raises:
-        UsageError: if there is no room; the record is then among the temporary files.
+        UsageError: if the system refuses, as where there is no room; the record is then among the temporary files.
     """
     try:
         records.write(path, record)
@@ -103,8 +104,8 @@ def _write(path: Path, record: Record) -> None:
         elsewhere = Path(tempfile.mkdtemp(prefix="fer-gym-"))
         records.write(elsewhere / path.name, record)
         raise UsageError(
-            f"{path}: cannot be written ({error.strerror}); the record is in {elsewhere}: make room, move its files to "
-            f"{path.parent}, and go on with --resume"
+            f"{path}: cannot be written ({error.strerror}); the record is in {elsewhere}: mend that, move its files "
+            f"to {path.parent}, and go on with --resume"
         ) from error
 
 
