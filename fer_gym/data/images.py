@@ -22,6 +22,9 @@ MAX_PIXELS = 1 << 22
 MAX_SCENE_PIXELS = 1 << 26
 #: The largest file that is read for one: that many pixels without compression.
 MAX_FILE_BYTES = 4 * MAX_SCENE_PIXELS
+# A larger picture than `MAX_PIXELS` has no more pixels than this for each byte of its file: a JPEG of one colour has
+# some 60, a photograph 6. Else a few bytes, whose header is damaged, would unpack to hundreds of megabytes.
+_MAX_PIXELS_PER_BYTE = 200
 _SCENES = ("JPEG", "PNG", "BMP", "TIFF")
 #: The left, top, right and bottom edge of a face, in pixels.
 Box = tuple[int, int, int, int]
@@ -91,7 +94,9 @@ def decode_face(
                 f"{width}x{height} pixels has none; correct the box or remove the line"
             )
         # Cut out first: resized within the whole picture, a face's edges would mix with what is around it.
-        face = image.crop(inside).convert("L" if grey else "RGB")
+        face = image.crop(inside) if inside != (0, 0, width, height) else image
+        mode = "L" if grey else "RGB"
+        face = face if face.mode == mode else face.convert(mode)  # either would copy a picture that stays as it is
         return _channels_first(face.resize((image_size, image_size), Image.Resampling.BILINEAR))
 
 
@@ -104,10 +109,11 @@ def _opened(data: bytes, where: str, formats: tuple[str, ...], most_pixels: int)
         with Image.open(io.BytesIO(data), formats=formats) as image:
             # No pixel is decoded yet, so a bomb is refused before it unpacks.
             width, height = image.size
-            if width * height > most_pixels:
+            allowed = min(most_pixels, max(MAX_PIXELS, _MAX_PIXELS_PER_BYTE * len(data)))
+            if width * height > allowed:
                 raise DatasetError(
-                    f"{where}: {width}x{height} pixels, more than the {most_pixels:,} allowed (a decompression "
-                    "bomb?); crop it to the face and resize it"
+                    f"{where}: {width}x{height} pixels in {len(data):,} bytes, more than the {allowed:,} allowed (a "
+                    "decompression bomb?); crop it to the face and resize it"
                 )
             yield image
     except DatasetError:
