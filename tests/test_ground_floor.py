@@ -1,5 +1,6 @@
 """The ground floor: checks of keywords, pictures of arrays, progress."""
 
+import errno
 import math
 import os
 import stat
@@ -129,3 +130,30 @@ def test_progress_on_a_terminal_takes_no_markup(
     shown = capsys.readouterr().err
     assert "2/4" in shown
     assert "cannot open [/data/faces]" in shown
+
+
+def test_a_file_system_without_locks_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with files.held(tmp_path / "running"), files.held(tmp_path / "running"):
+        pass
+
+
+def test_young_leftovers_stay(tmp_path: Path) -> None:
+    left = tmp_path / ".x-1-ab.part"
+    left.touch()
+    files.remove_unfinished(tmp_path, 3600)
+    assert left.exists()
+    os.utime(left, (0, 0))
+    files.remove_unfinished(tmp_path, 3600)
+    assert not left.exists()
+
+
+def test_what_is_no_file_has_no_size(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(ValueError, match="no regular file"):
+        files.size_of(tmp_path / "link")

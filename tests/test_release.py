@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
-# What a clone has of what no clone has.
+# What a working folder has and a clone has not.
 NOT_IN_A_CLONE = shutil.ignore_patterns(".venv*", ".git", ".*_cache", ".hypothesis", "__pycache__", "_build", "results")
 
 

@@ -159,7 +159,7 @@ def test_the_largest_number_of_the_dtype_is_a_reward() -> None:
     assert reward_walk(THREE, lambda finished: largest).reward == largest
 
 
-def test_defaults_are_the_design_s() -> None:
+def test_the_defaults() -> None:
     assert probability(THREE).tolist() == probability(THREE, "dataset", 0.0).tolist() == values(THREE).tolist()
     assert assign(values(THREE), THREE.retained).sample_credits.tolist() == reward_walk(THREE).sample_credits.tolist()
     assert reward_walk(THREE).sample_credits.tolist() == near([0.3, 0, 0, -0.3])
