@@ -14,7 +14,7 @@ DEMO := .venv/demo
 DEV := .venv/dev
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint docs bench fuzz kills coverage mutants clean
+.PHONY: help demo test lint docs bench fuzz kills coverage mutants clients clean
 
 help: ## Show this help.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,10 @@ coverage: $(DEV)/installed ## Run the tests, and say which lines and branches no
 mutants: $(DEV)/installed ## Change rewards, metrics, noise, credits and statistics, and see that a test fails; half an hour.
 	$(DEV)/bin/python -m pip install -q mutmut==3.8.1
 	$(DEV)/bin/python tests/fuzz/mutants.py
+
+clients: $(DEV)/installed ## Try the libraries of RL, each in an environment of its own, and Ray; half an hour, 8 GB.
+	$(DEV)/bin/python tests/clients/run_all.py
+	.venv/clients/rllib/bin/python -m pytest tests/run/test_ray.py
 
 bench: $(DEV)/installed ## Measure speed: every tests/benchmarks/bench_*.py, into one table.
 	$(DEV)/bin/python tests/benchmarks/run_all.py

@@ -26,10 +26,12 @@ if TYPE_CHECKING:  # with PyTorch and Matplotlib, which the other commands do no
 TABLES = ("rlps-table1", "rlps-table2", "rlps-table3", "rlps-table4", "rlps-table5", "regtune-table1")
 SUITES = ("quick", "standard", "rl", *TABLES)
 
-_Workers = Annotated[int, typer.Option(help="Trials side by side, each with its share of the cores.", min=1)]
+_Workers = Annotated[int | None, typer.Option(help="Trials side by side, each with its share of the cores.", min=1)]
 _Minutes = Annotated[float | None, typer.Option(help="Minutes after which a trial counts as failed.")]
 _Launcher = Annotated[str, typer.Option(help="local, or ray: trials as tasks of Ray, which then decides how many run.")]
-_Gpus = Annotated[float, typer.Option(help="GPUs that a trial asks Ray for, such as 0.25.", min=0)]
+_Gpus = Annotated[
+    float | None, typer.Option(help="GPUs that a trial asks Ray for, such as 0.25; by default none.", min=0)
+]
 _Resume = Annotated[bool, typer.Option("--resume", help="Run only the trials that have no record yet.")]
 
 
@@ -43,10 +45,10 @@ def benchmark(
     ] = None,
     task: Annotated[list[str] | None, typer.Option(help="This task of the suite alone; may be given again.")] = None,
     arm: Annotated[list[str] | None, typer.Option(help="This arm alone, likewise.")] = None,
-    workers: _Workers = 1,
+    workers: _Workers = None,
     minutes: _Minutes = None,
     launcher: _Launcher = "local",
-    gpus: _Gpus = 0.0,
+    gpus: _Gpus = None,
 ) -> None:
     """Compare agents: one record a trial, tables, and a report."""
     from fer_gym.benchmark.spec import suites, toml
@@ -76,10 +78,10 @@ def reproduce(
     ] = None,
     root: Annotated[Path | None, typer.Option(help="The file or folder of the data set.")] = None,
     resume: _Resume = False,
-    workers: _Workers = 1,
+    workers: _Workers = None,
     minutes: _Minutes = None,
     launcher: _Launcher = "local",
-    gpus: _Gpus = 0.0,
+    gpus: _Gpus = None,
 ) -> None:
     """Run a paper's table again, and print what the paper published beside what was measured."""
     from fer_gym.benchmark.report import page
@@ -112,15 +114,25 @@ def _default_root(suite: Suite) -> Path | None:
     return data.default_root(names.pop()) if len(names) == 1 else None
 
 
-def launcher_of(launcher: str, workers: int, gpus: float = 0.0) -> Launcher:
-    """What runs the trials: by name, one after the other or side by side."""
+def launcher_of(launcher: str, workers: int | None, gpus: float | None = None) -> Launcher:
+    """What runs the trials: by name, one after the other or side by side.
+
+    Raises:
+        UsageError: if there is none of this name, or an option does not concern it.
+    """
     from fer_gym.benchmark.run import launchers
 
     if launcher == "ray":
-        return functools.partial(launchers.on_ray, gpus=gpus)
+        if workers is not None:
+            raise UsageError("workers: Ray decides how many trials run at once; leave --workers out")
+        if gpus is not None and gpus > 1 and gpus % 1:
+            raise UsageError(f"gpus: {gpus:g} is not allowed; use a share of one, or whole ones")
+        return functools.partial(launchers.on_ray, gpus=gpus or 0.0)
     if launcher != "local":
         raise UsageError(f"launcher: {launcher!r} is unknown; use local or ray")
-    return launchers.in_turn if workers == 1 else functools.partial(launchers.side_by_side, workers=workers)
+    if gpus is not None:
+        raise UsageError("gpus: it is what a trial asks Ray for; add --launcher ray")
+    return launchers.in_turn if workers in (None, 1) else functools.partial(launchers.side_by_side, workers=workers)
 
 
 def seeds_of(text: str) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ SUITE = Suite("test", (SelectionTask("walk", ARMS, {"noise": "faces"}, episodes=
 SIDE_BY_SIDE = functools.partial(launchers.side_by_side, workers=2)
 
 
-def _comparable(record: dict) -> dict:
+def comparable(record: dict) -> dict:
     """All that must not differ between two runs, arrays as lists."""
     arrays = {name: values.tolist() for name, values in record["arrays"].items()}
     versions = {**record["versions"], "commit": ""}  # somebody may commit meanwhile
@@ -89,7 +89,7 @@ def test_resume_runs_only_what_is_missing(trials, tmp_path: Path):
     trials.clear()
     again, _ = runner.run(SUITE, tmp_path, None, resume=True)
     assert trials == [("random", 1, {"keep_ratio": 0.7})]
-    assert [_comparable(r) for r in again] == [_comparable(r) for r in whole]
+    assert [comparable(r) for r in again] == [comparable(r) for r in whole]
 
 
 def test_a_stopped_run_keeps_what_was_finished(trials, tmp_path: Path, monkeypatch):
@@ -249,7 +249,7 @@ def test_side_by_side_is_the_same(tmp_path: Path):
     finally:
         torch.set_num_threads(threads)
     beside, failed = runner.run(suite, tmp_path / "beside", None, resume=False, launch=SIDE_BY_SIDE)
-    assert [_comparable(r) for r in beside] == [_comparable(r) for r in alone]
+    assert [comparable(r) for r in beside] == [comparable(r) for r in alone]
     assert failed == failed_alone
     assert [(r["arm"], r["seed"]) for r in beside] == [("one", 0), ("other", 0), ("one", 1), ("other", 1)]
     assert all("'no_such_module:Agent' cannot be loaded" in reason for reason in failed.values())
@@ -376,18 +376,6 @@ def test_a_record_without_its_agent_says_so(trials, tmp_path: Path):
     path.write_text(json.dumps({**record, "saved_agent": {"class": "nowhere:Agent", "file": "x"}}))
     with pytest.raises(ValueError, match="the agent's class 'nowhere:Agent' cannot be found"):
         records.load_agent(path, gym.Env())
-
-
-def test_ray_runs_the_same_trials(tmp_path: Path):
-    pytest.importorskip("ray")
-    arms = (Arm("one", "random", {"keep_ratio": 0.5}), Arm("other", "random", keep_ratio_of="one"))
-    broken = Arm("broken", "no_such_module:Agent")
-    env = {"dataset": tiny_data.splits(30), "pretrain_epochs": 0, "precision": "fp32"}
-    suite = Suite("test", (SelectionTask("walk", (*arms, broken), env, 1, 1),), seeds=(0,))
-    alone, failed_alone = runner.run(suite, tmp_path / "alone", None, resume=False, launch=SIDE_BY_SIDE)
-    done, failed = runner.run(suite, tmp_path / "ray", None, resume=False, launch=launchers.on_ray)
-    assert [_comparable(record) for record in done] == [_comparable(record) for record in alone]
-    assert failed == failed_alone
 
 
 def test_without_ray_the_extra_is_named(monkeypatch, tmp_path: Path):

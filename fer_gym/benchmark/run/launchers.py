@@ -6,6 +6,7 @@ import functools
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -68,7 +69,8 @@ def side_by_side(run_trial: RunTrial, trials: list[Trial], done: Records, say: S
     threads = max(1, usable_cores() // workers)
     processes = [_Process(threads) for _ in range(min(workers, len(trials)))]
     try:
-        yield from _as_they_end(run_trial, [process.submit for process in processes], trials, done, say)
+        places = [process.submit for process in processes]
+        yield from _as_they_end(run_trial, places, trials, done, say, (BrokenProcessPool,))
     finally:
         for process in processes:
             process.stop()
@@ -105,7 +107,8 @@ class _Process:
 def on_ray(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say, gpus: float = 0.0) -> Outcomes:
     """Run trials as tasks of Ray: of the cluster that RAY_ADDRESS names, or of one on this machine.
 
-    Agents are saved where a trial runs, so a cluster's machines must share the folder.
+    A trial whose process or node died runs again elsewhere, up to three times: trials are deterministic, so nothing is
+    lost but time. Agents are saved where a trial runs, so a cluster's machines must share the folder.
 
     Args:
         run_trial: runs one.
@@ -115,27 +118,63 @@ def on_ray(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say, gp
         gpus: what a trial asks for beside one core, such as 0.25.
 
     Raises:
-        UsageError: if Ray is not installed.
+        UsageError: if Ray is not installed, nothing answers at RAY_ADDRESS, or no node has so many GPUs.
     """
     try:
         import ray
     except ImportError as error:
         raise UsageError("launcher: 'ray' needs pip install 'fer-gym[ray]'") from error
-    ray.init(ignore_reinit_error=True, log_to_driver=False)
-    task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_in_one_thread)
-
-    def submit(*args: Any, **keywords: Any) -> Future[dict[str, Any]]:
-        future: Future[dict[str, Any]] = task.remote(*args, **keywords).future()
-        return future
-
+    _refuse_silent_address(os.environ.get("RAY_ADDRESS", ""))
     try:
-        yield from _as_they_end(run_trial, [submit] * len(trials), trials, done, say)  # Ray knows how many at once
+        ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level="warning")
+    except ConnectionError as error:
+        raise UsageError(f"RAY_ADDRESS: {error}") from error
+    try:
+        most = max(node["Resources"].get("GPU", 0.0) for node in ray.nodes() if node["Alive"])
+        if gpus > most:  # Ray would wait for a node that has them
+            raise UsageError(f"gpus: {gpus:g} are more than the {most:g} of any node")
+        task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3)(_in_one_thread)
+
+        def submit(*args: Any, **keywords: Any) -> Future[dict[str, Any]]:
+            future: Future[dict[str, Any]] = task.remote(*args, **keywords).future()
+            return future
+
+        died = (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError)
+        places = [submit] * len(trials)  # Ray knows how many at once
+        yield from _as_they_end(run_trial, places, trials, done, say, died)
     finally:
         ray.shutdown()
 
 
-def _as_they_end(run_trial: RunTrial, places: list[Submit], trials: list[Trial], done: Records, say: Say) -> Outcomes:
-    """Run one trial at a time in each place: always the first that is ready, so that tasks end in their order."""
+def _refuse_silent_address(address: str) -> None:
+    """Raise a UsageError if nothing listens at an address HOST:PORT: Ray would wait for minutes, and then abort."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):  # auto, local, or none
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"RAY_ADDRESS: nothing answers at {address}: {error}") from error
+
+
+def _as_they_end(
+    run_trial: RunTrial,
+    places: list[Submit],
+    trials: list[Trial],
+    done: Records,
+    say: Say,
+    killed: tuple[type[Exception], ...],
+) -> Outcomes:
+    """Run one trial at a time in each place: always the first that is ready, so that tasks end in their order.
+
+    Args:
+        run_trial: as the launchers.
+        places: each runs a trial somewhere.
+        trials: as the launchers.
+        done: as the launchers.
+        say: as the launchers.
+        killed: what a future raises whose process is no more.
+    """
     waiting, free, running = list(trials), list(places), dict[Future[dict[str, Any]], tuple[Trial, Submit]]()
     while waiting or running:
         for trial in [trial for trial in waiting if is_ready(trial, done)][: len(free)]:
@@ -150,6 +189,9 @@ def _as_they_end(run_trial: RunTrial, places: list[Submit], trials: list[Trial],
             trial, submit = running.pop(future)
             free.append(submit)
             error = future.exception()
+            if isinstance(error, killed):
+                yield trial, Failure("its process was killed, as the system does when memory runs out")
+                continue
             outcome = _failure(error) if error is not None else future.result()
             if not isinstance(outcome, Failure):
                 say(f"{trial}: done")
@@ -192,8 +234,6 @@ def _left_over(trial: Trial) -> Failure:
 
 
 def _failure(error: BaseException) -> Failure:
-    if isinstance(error, BrokenProcessPool):
-        return Failure("its process was killed, as the system does when memory runs out")
     cause = getattr(error, "cause", None) or error  # Ray's error holds the task's
     if isinstance(cause, UsageError):
         return Failure(str(cause))

@@ -78,7 +78,9 @@ def _run(
         for trial in one_of_each.values():
             trials.refuse_other_data(trial, done[trial.key], root)
     with progress(suite.name, len(every), len(done)) as bar:
-        run_trial = functools.partial(trials.run_trial, suite, folder=folder, root=root, minutes=minutes)
+        # A process elsewhere may have another working directory.
+        root = None if root is None else str(Path(root).absolute())
+        run_trial = functools.partial(trials.run_trial, suite, folder=folder.absolute(), root=root, minutes=minutes)
         for trial, outcome in launch(run_trial, missing, done, bar.say):
             bar.advance()
             path = records.path_of(folder, *trial.key)
