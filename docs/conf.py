@@ -25,6 +25,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "fer-gym"
+html_use_index = False  # the search finds more, and long names make it wider than a page
 exclude_patterns = ["_build", "_generated/task_sections.md", "results/*/report.md"]
 default_role = "code"
 autodoc_typehints = "description"

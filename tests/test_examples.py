@@ -2,11 +2,15 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
+
+from fer_gym.cli.commands import app
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -15,6 +19,24 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 def python_blocks(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def commands(page: Path) -> list[str]:
+    shells = re.findall(r"```(?:sh|bash)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    lines = "".join(shells).replace("\\\n", " ").splitlines()
+    return [line.partition(" #")[0] for line in lines if line.startswith("fer-gym ") and "--help" not in line]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda path: path.stem)
+def test_a_page_shows_commands_that_are_understood(page: Path) -> None:
+    for line in commands(page):
+        words = shlex.split(line)[1:]
+        command, name = typer.main.get_command(app), "fer-gym"
+        while True:  # a wrong name, option or type raises
+            context = command.make_context(name, list(words), resilient_parsing=False)
+            if not isinstance(command, typer.core.TyperGroup):
+                break
+            name, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
 
 
 def test_the_readme_has_python() -> None:

@@ -142,6 +142,10 @@ def test_train_saves_an_agent_that_loads(tmp_path: Path):
             "seeds: '-1' is not allowed; use whole numbers such as 0,1,2, or 'tuning'; each once",
         ),
         (["benchmark", "--seeds", "1,1"], "seeds: '1,1' is not allowed"),
+        (["benchmark", "--launcher", "slurm"], "launcher: 'slurm' is unknown; use local or ray"),
+        (["benchmark", "--launcher", "ray", "--workers", "2"], "workers: Ray decides how many trials run at once"),
+        (["benchmark", "--launcher", "ray", "--gpus", "1.5"], "gpus: 1.5 is not allowed; use a share of one, or whole"),
+        (["benchmark", "--gpus", "1"], "gpus: it is what a trial asks Ray for; add --launcher ray"),
         (["score", "ImageSelect-Flips-v0", "--agent", "ppo", "--seeds", "x"], "seeds: 'x' is not allowed"),
     ],
 )
