@@ -253,6 +253,7 @@ def removal_curves(task: TaskResults) -> Picture | None:
 def schedules(task: TaskResults) -> Picture | None:
     """The strengths that each arm's first children were trained under, chunk by chunk."""
     panels = []
+    looks: dict[str, Style] = {}
     for arm, by_seed in task.arms.items():
         found = [each for record in by_seed.values() if (each := _of_first_child(record, "schedule")) is not None]
         if not found:
@@ -262,14 +263,14 @@ def schedules(task: TaskResults) -> Picture | None:
         numbered = [f"strength {place + 1}" for place in shape] if len(shape) > 1 else ["strength"]
         names = [name.replace("_", " ") for name in bounds] if len(bounds) == len(shape) else numbered
         rows = {name: filled([schedule[:, place].tolist() for schedule in found]) for place, name in enumerate(names)}
+        for name in rows:
+            looks.setdefault(name, Style(COLOURS[len(looks) % len(COLOURS)], "", ""))
         top = max([*bounds.values(), _highest(*rows.values())])
 
         def draw(axis: Axes, rows: dict[str, NDArray[np.float64]] = rows, top: float = top) -> None:
-            for place, (name, lines) in enumerate(rows.items()):
-                draw_lines(axis, lines, Style(COLOURS[place % len(COLOURS)], "", ""), name)
+            for name, lines in rows.items():
+                draw_lines(axis, lines, looks[name], name)
             axis.set_ylim(-0.03 * top, 1.05 * top)
-            if len(rows) > 1:
-                axis.legend(fontsize=7)
 
         words = ", ".join(
             f"{name} from {mean_of(each)[0]:.3f} to {mean_of(each)[-1]:.3f}" for name, each in rows.items()
@@ -279,7 +280,8 @@ def schedules(task: TaskResults) -> Picture | None:
     if not panels:
         return None
     caption = "The first child of each seed (thin) and their mean (thick)."
-    return Picture("Hyperparameter trajectories", caption, tuple(panels))
+    legend = tuple(looks.items()) if len(looks) > 1 else ()
+    return Picture("Hyperparameter trajectories", caption, tuple(panels), legend)
 
 
 def losses(task: TaskResults) -> Picture | None:
