@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 import venv
 from dataclasses import dataclass
 from importlib import metadata
@@ -107,8 +106,7 @@ def _installed(name: str, client: Client) -> Path:
 
 
 def _cell(python: Path, client: str, column: str) -> str:
-    """Seconds that it took, or the last line of its error."""
-    start = time.perf_counter()
+    """"ok", or the last line of its error."""
     command = [python, "one_cell.py", client, column]
     try:
         done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=SECONDS)
@@ -117,7 +115,7 @@ def _cell(python: Path, client: str, column: str) -> str:
     if done.returncode:
         print(done.stderr, file=sys.stderr)
         return f"failed: {(done.stderr.strip() or str(done.returncode)).splitlines()[-1]}"
-    return f"{time.perf_counter() - start:.0f} s"
+    return "ok"
 
 
 def _versions(python: Path, client: Client) -> str:
