@@ -104,6 +104,22 @@ def differences(learners, others):
     return [*lines, ""]
 
 
+def ranking():
+    """REINFORCE and PPO over the tasks that both were run in, and the performance profiles beside them."""
+    from fer_gym.benchmark import records
+    from fer_gym.benchmark.records import TaskResults
+    from fer_gym.benchmark.report import ranking
+
+    arms = ("REINFORCE", "PPO")
+    tasks = [
+        TaskResults(task.name, {arm: task.arms[arm] for arm in arms}, task.seeds)
+        for task in records.read_folder(DOCS / "results" / "rl").tasks
+        if all(task.arms.get(arm) for arm in arms)
+    ]
+    (DOCS / "_generated" / "profile.svg").write_bytes(ranking.profile(tasks).panels[0].svg)
+    return f"{ranking.table(tasks).markdown()}\n\n![Performance profiles](profile.svg)\n"
+
+
 def task_sections():
     """A section for each calibrated task: what it is, its references, and what the agents scored that have records."""
     from fer_gym.benchmark import records
@@ -141,6 +157,7 @@ def task_sections():
 
 
 write("task_sections.md", task_sections())
+write("ranking.md", ranking())
 for page, (environment, its_name) in PAGES.items():
     write(f"{page}.md", environment_page(environment, its_name))
 write("commands.md", command_page())
