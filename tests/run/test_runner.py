@@ -300,7 +300,7 @@ def test_tasks_end_in_their_order(trials, tmp_path: Path):
             self.set_result(call(trial, settings, note=note))
 
     def launch(run_trial, missing, done, say):
-        return launchers._as_they_end(run_trial, [Now, Now], missing, done, say)
+        return launchers._as_they_end(run_trial, [Now, Now], missing, done, say, ())
 
     runner.run(SUITE, tmp_path, None, resume=False, launch=launch)
     order = [(arm, seed) for seed in (0, 1) for arm in ("keep all", "learner", "random")]
