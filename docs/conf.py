@@ -26,7 +26,7 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "fer-gym"
 html_use_index = False  # the search finds more, and long names make it wider than a page
-exclude_patterns = ["_build", "_generated/task_sections.md", "results/*/report.md"]
+exclude_patterns = ["_build", "_generated/task_sections.md", "_generated/ranking.md", "results/clients.md", "results/*/report.md"]
 default_role = "code"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
@@ -117,7 +117,7 @@ def ranking():
         if all(task.arms.get(arm) for arm in arms)
     ]
     (DOCS / "_generated" / "profile.svg").write_bytes(ranking.profile(tasks).panels[0].svg)
-    return f"{ranking.table(tasks).markdown()}\n\n![Performance profiles](profile.svg)\n"
+    return f"{ranking.table(tasks).markdown()}\n\n![Performance profiles](_generated/profile.svg)\n"
 
 
 def task_sections():
