@@ -106,7 +106,7 @@ def _installed(name: str, client: Client) -> Path:
 
 
 def _cell(python: Path, client: str, column: str) -> str:
-    """"ok", or the last line of its error."""
+    """ "ok", or the last line of its error."""
     command = [python, "one_cell.py", client, column]
     try:
         done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=SECONDS)
