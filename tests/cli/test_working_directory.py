@@ -55,12 +55,11 @@ def test_an_agent_in_the_working_directory(here: Path, workers: str):
     assert not (here / "executed.txt").exists()
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_an_exception_of_its_own(here: Path, workers: str):
+def test_an_exception_of_its_own(here: Path):
     """The class is known where the agent ran, and nowhere else."""
     raising = "\n    def learn(self, *args, **keywords):\n        raise OwnError('mine')\n"
     Path("agent_of_mine.py").write_text(AGENT + raising + "\nclass OwnError(Exception):\n    pass\n")
-    done = fer_gym("benchmark", "--suite", "mine.toml", "--out", "out", "--workers", workers)
+    done = fer_gym("benchmark", "--suite", "mine.toml", "--out", "out", "--workers", "2")
     assert done.returncode == 1, done.stderr
     assert "OwnError: mine" in done.stderr
     logs = sorted((here / "out" / "records").glob("*.log"))

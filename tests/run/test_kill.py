@@ -14,7 +14,7 @@ from fer_gym.benchmark.run import runner
 from fer_gym.benchmark.spec.arms import KEEP_ALL, RANDOM, REINFORCE
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite
 
-KILLS = 10  # as many as there are trials
+KILLS = 5  # as many as there are trials; `make kills` has fifty
 SUITE = Suite(
     "killed",
     (
@@ -33,7 +33,7 @@ SUITE = Suite(
             children=1,
         ),
     ),
-    seeds=(0, 1),
+    seeds=(0,),
 )
 
 
@@ -51,7 +51,7 @@ def _records(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_kill_minus_nine_ten_times(tmp_path: Path):
+def test_kill_minus_nine_five_times(tmp_path: Path):
     # A server that has imported what is slow to import, so that most kills come while trials run.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["fer_gym.benchmark.run.runner", "fer_gym_agents"])
@@ -65,7 +65,7 @@ def test_kill_minus_nine_ten_times(tmp_path: Path):
         process = context.Process(target=_run, args=(killed,))
         process.start()
         # As many trials as this must have ended, so that the kills are spread over the run; the moment is drawn.
-        while process.is_alive() and len(_records(killed)) < kill:
+        while process.is_alive() and len(list((killed / "records").glob("*.json"))) < kill:
             time.sleep(0.01)
         time.sleep(moments.uniform(0.0, 0.3))
         process.kill()
