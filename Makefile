@@ -22,8 +22,8 @@ help: ## Show this help.
 demo: $(DEMO)/installed ## Run the quick benchmark on the embedded faces, or go on with it; see results/quick.
 	$(DEMO)/bin/fer-gym benchmark --suite quick --out results/quick --resume --workers 2
 
-test: $(DEV)/installed ## Run the tests.
-	SDL_VIDEODRIVER=dummy $(DEV)/bin/python -m pytest
+test: $(DEV)/installed ## Run the tests, of which most have networks too small for two threads.
+	SDL_VIDEODRIVER=dummy OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(DEV)/bin/python -m pytest
 
 lint: $(DEV)/installed ## Check style, format and types.
 	$(DEV)/bin/ruff check .
