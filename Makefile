@@ -50,7 +50,7 @@ mutants: $(DEV)/installed ## Change rewards, metrics, noise, credits and statist
 	$(DEV)/bin/python -m pip install -q mutmut==3.8.1
 	$(DEV)/bin/python tests/fuzz/mutants.py
 
-clients: $(DEV)/installed ## Try the libraries of RL, each in an environment of its own, and Ray; half an hour, 8 GB.
+clients: $(DEV)/installed ## Try the libraries of RL, each in an environment of its own, and Ray; half an hour, 12 GB.
 	$(DEV)/bin/python tests/clients/run_all.py
 	.venv/clients/rllib/bin/python -m pytest tests/run/test_ray.py
 

@@ -290,6 +290,19 @@ def test_a_killed_process_costs_its_own_trial(tmp_path: Path):
     assert failed == {"walk, killed, seed 0": killed, "walk, killed, seed 1": killed}
 
 
+@pytest.mark.parametrize(("given", "absolute"), [("~/faces", "{home}/faces"), ("faces", "{here}/faces"), (None, None)])
+def test_a_trial_has_the_absolute_root(given, absolute, monkeypatch, tmp_path: Path):
+    roots = set()
+
+    def run(trial, settings, root, note, save_to):
+        roots.add(root)
+        raise UsageError("enough")
+
+    monkeypatch.setattr(image_select, "run", run)
+    runner.run(SUITE, tmp_path, given, resume=False)
+    assert roots == {absolute and absolute.format(home=Path.home(), here=Path.cwd())}
+
+
 def test_tasks_end_in_their_order(trials, tmp_path: Path):
     began = []
 

@@ -79,7 +79,7 @@ def _run(
             trials.refuse_other_data(trial, done[trial.key], root)
     with progress(suite.name, len(every), len(done)) as bar:
         # A process elsewhere may have another working directory.
-        root = None if root is None else str(Path(root).absolute())
+        root = None if root is None else str(files.at(root).absolute())
         run_trial = functools.partial(trials.run_trial, suite, folder=folder.absolute(), root=root, minutes=minutes)
         for trial, outcome in launch(run_trial, missing, done, bar.say):
             bar.advance()
