@@ -136,3 +136,10 @@ def write(folder: Path, *of: dict[str, Any]) -> Path:
     for record in of:
         records.write(records.path_of(folder, record["task"], record["arm"], record["seed"]), record)
     return folder
+
+
+def comparable(record: dict[str, Any]) -> dict[str, Any]:
+    """All that must not differ between two runs of a trial, wherever they ran; arrays as lists."""
+    arrays = {name: values.tolist() for name, values in record["arrays"].items()}
+    versions = {**record["versions"], "commit": ""}  # somebody may commit meanwhile
+    return {**record, "seconds": 0, "machine": {}, "versions": versions, "arrays": arrays}

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_records
 import tiny_data
 from toml_suites import FER_GYM, suite
 
-from fer_gym.benchmark.records import Record
 from fer_gym.benchmark.run import launchers, runner
 from fer_gym.benchmark.spec.tasks import Arm, SelectionTask, Suite
 from fer_gym.errors import UsageError
@@ -34,12 +34,6 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
 
 
-def comparable(record: Record) -> Record:
-    """All that must not differ between two launchers, arrays as lists."""
-    arrays = {name: values.tolist() for name, values in record["arrays"].items()}
-    return {**record, "seconds": 0, "arrays": arrays}
-
-
 def walks(*arms: Arm, seeds: tuple[int, ...] = (0,)) -> Suite:
     return Suite("test", (SelectionTask("walk", arms, ENV, 1, 1),), seeds)
 
@@ -49,7 +43,7 @@ def test_the_same_records(tmp_path: Path) -> None:
     several = walks(one, Arm("other", "random", keep_ratio_of="one"), broken)
     here, failed_here = runner.run(several, tmp_path / "here", None, resume=False, launch=ONE_THREAD)
     done, failed = runner.run(several, tmp_path / "ray", None, resume=False, launch=launchers.on_ray)
-    assert [comparable(record) for record in done] == [comparable(record) for record in here]
+    assert list(map(small_records.comparable, done)) == list(map(small_records.comparable, here))
     assert failed == failed_here
 
 

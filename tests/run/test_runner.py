@@ -29,13 +29,6 @@ SUITE = Suite("test", (SelectionTask("walk", ARMS, {"noise": "faces"}, episodes=
 SIDE_BY_SIDE = functools.partial(launchers.side_by_side, workers=2)
 
 
-def comparable(record: dict) -> dict:
-    """All that must not differ between two runs, arrays as lists."""
-    arrays = {name: values.tolist() for name, values in record["arrays"].items()}
-    versions = {**record["versions"], "commit": ""}  # somebody may commit meanwhile
-    return {**record, "seconds": 0, "machine": {}, "versions": versions, "arrays": arrays}
-
-
 def _scores(accuracy: float, keep_ratio: float) -> dict:
     test = dict.fromkeys(("accuracy", "average_accuracy", "macro_f1", "macro_f1_of_means"), accuracy)
     return {"keep_ratio": keep_ratio, "test": test}
@@ -89,7 +82,7 @@ def test_resume_runs_only_what_is_missing(trials, tmp_path: Path):
     trials.clear()
     again, _ = runner.run(SUITE, tmp_path, None, resume=True)
     assert trials == [("random", 1, {"keep_ratio": 0.7})]
-    assert [comparable(r) for r in again] == [comparable(r) for r in whole]
+    assert [small_records.comparable(r) for r in again] == [small_records.comparable(r) for r in whole]
 
 
 def test_a_stopped_run_keeps_what_was_finished(trials, tmp_path: Path, monkeypatch):
@@ -249,7 +242,7 @@ def test_side_by_side_is_the_same(tmp_path: Path):
     finally:
         torch.set_num_threads(threads)
     beside, failed = runner.run(suite, tmp_path / "beside", None, resume=False, launch=SIDE_BY_SIDE)
-    assert [comparable(r) for r in beside] == [comparable(r) for r in alone]
+    assert [small_records.comparable(r) for r in beside] == [small_records.comparable(r) for r in alone]
     assert failed == failed_alone
     assert [(r["arm"], r["seed"]) for r in beside] == [("one", 0), ("other", 0), ("one", 1), ("other", 1)]
     assert all("'no_such_module:Agent' cannot be loaded" in reason for reason in failed.values())
