@@ -13,7 +13,7 @@ from fer_gym import tasks
 from fer_gym.errors import DatasetError
 
 __all__ = ["DatasetError", "score", "tasks"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 register(
     id="ImageSelect-v0",

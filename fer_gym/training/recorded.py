@@ -1,7 +1,7 @@
 """A training step as a CUDA graph: recorded once, then replayed with a single launch.
 
-A step of ResNet34 on 64 small images is some thousand launches, which take longer than the work itself. docs/design.md
-has what the recording gains on a GPU.
+A step of ResNet34 on 64 small images is some thousand launches, which take longer than the work itself.
+docs/performance.md has what the recording gains on a GPU.
 """
 
 from __future__ import annotations
