@@ -47,9 +47,10 @@ class Score:
 
     def __str__(self) -> str:
         """One line."""
+        seeds = f"{len(self.seeds)} {'seed' if len(self.seeds) == 1 else 'seeds'}"
         return (
-            f"{self.task}, {self.agent}: normalised {self.normalised}, test macro F1 {self.raw}, {len(self.seeds)} "
-            f"seeds, {self.env_steps:,.0f} environment and {self.gradient_steps:,.0f} gradient steps"
+            f"{self.task}, {self.agent}: normalised {self.normalised}, test macro F1 {self.raw}, {seeds}, "
+            f"{self.env_steps:,.0f} environment and {self.gradient_steps:,.0f} gradient steps"
         )
 
     def as_json(self) -> dict[str, Any]:

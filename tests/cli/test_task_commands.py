@@ -80,6 +80,7 @@ def test_score_prints_a_line_and_a_json(tiny: CalibratedTask, tmp_path: Path):
     assert result.exit_code == 0, result.output
     line, made = result.stdout.splitlines()
     assert line.startswith("Tiny-v0, oracle: normalised ")
+    assert ", 2 seeds, " in line
     found = json.loads(made)
     assert found["seeds"] == [3, 1]
     place = (sum(found["scores"]) / 2 - tiny.trivial.mean) / 0.5
