@@ -1,4 +1,4 @@
-"""Compares the tables of results.md with the records that they are made from: `python docs/check_results.py`."""
+"""Compares the long tables of the results with the records they are made from: `python docs/check_results.py`."""
 
 import re
 import sys
@@ -12,8 +12,9 @@ from fer_gym.benchmark.records import TaskResults, value
 from fer_gym.benchmark.report.statistics import mean_interval
 from fer_gym.benchmark.spec import papers
 
-PAGE = Path(__file__).resolve().parent / "results.md"
-FOLDERS = PAGE.parent / "results"
+DOCS = Path(__file__).resolve().parent
+PAGES = ("noise.md", "paper_tables.md")
+FOLDERS = DOCS / "results"
 
 #: From the name of a row to its other cells.
 Row = Callable[[str], list[str]]
@@ -152,7 +153,7 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
 
 
 def tables(text: str) -> dict[str, list[list[list[str]]]]:
-    """The tables below each heading of a page in Markdown, as rows of cells; heads and rules left out."""
+    """The tables below each heading of Markdown, as rows of cells; heads and rules left out."""
     found: dict[str, list[list[list[str]]]] = {}
     heading, rows = "", 0
     for line in text.splitlines():
@@ -166,8 +167,13 @@ def tables(text: str) -> dict[str, list[list[list[str]]]]:
     return found
 
 
+def text_of_pages() -> str:
+    """What the pages say, one after the other."""
+    return "".join((DOCS / name).read_text(encoding="utf-8") for name in PAGES)
+
+
 def mismatches(text: str) -> Iterator[str]:
-    """What a page says otherwise than the records, a line each."""
+    """What the pages say otherwise than the records, a line each."""
     of_page = tables(text)
     for heading, make in SECTIONS.items():
         made = make()
@@ -186,6 +192,6 @@ def mismatches(text: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    wrong = list(mismatches(PAGE.read_text(encoding="utf-8")))
-    print("\n".join(wrong) or f"{PAGE.name}: the tables of {len(SECTIONS)} sections are those of the records")
+    wrong = list(mismatches(text_of_pages()))
+    print("\n".join(wrong) or f"{' and '.join(PAGES)}: the tables of {len(SECTIONS)} sections are those of the records")
     sys.exit(bool(wrong))

@@ -22,8 +22,8 @@ def check_results(monkeypatch: pytest.MonkeyPatch):
     del sys.modules["check_results"]
 
 
-def test_the_tables_of_the_page_are_those_of_the_records(check_results):
-    text = check_results.PAGE.read_text(encoding="utf-8")
+def test_the_tables_of_the_pages_are_those_of_the_records(check_results):
+    text = check_results.text_of_pages()
     assert list(check_results.mismatches(text)) == []
     numbers = sum(
         len(cells) - 1
