@@ -118,7 +118,7 @@ def _row(
     if selects:
         gradient_steps = base.run.epochs_per_episode * -(-int(info["retained"].sum()) // base.settings.batch_size)
     else:
-        gradient_steps = base.chunk_size * len(infos)
+        gradient_steps = base.chunk_size * sum("chunk" in info for info in infos)
     return {
         "reward": episode_return,
         **(_of_selection(info) if selects else _of_regularization(infos)),

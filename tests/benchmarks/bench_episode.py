@@ -50,7 +50,7 @@ def main() -> None:
     env = made if walkers == 1 else GymnasiumVecEnv(made)
     base = made.unwrapped
     agent = Reinforce(env, pretrain_episodes=0, seed=0)
-    agent.policy.network[-1].bias.data.fill_(30.0)
+    agent.policy.last.bias.data.fill_(30.0)
     keeps_all = copy.deepcopy(agent.policy.state_dict())
     agent.learn(0)  # resets: the first look at the images is not the episode's
     within: list[float] = []  # seconds of the running episode's epoch and pass

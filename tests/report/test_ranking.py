@@ -7,6 +7,7 @@ import small_records
 from fer_gym.benchmark import records
 from fer_gym.benchmark.report import page, ranking, summary
 from fer_gym.benchmark.report.statistics import Interval, Placed, interquartile_mean_over_tasks, normalised
+from fer_gym.benchmark.report.tables import NOTHING
 from fer_gym.tasks import CalibratedTask, Reference
 
 
@@ -35,17 +36,22 @@ def folder(tmp_path, monkeypatch):
 def test_a_summary_places_each_arm_between_the_references(folder):
     task = records.read_folder(folder).tasks[0]
     table = summary.table(task)
-    assert table.columns[:3] == ("arm", "normalised score", "test macro F1")
+    assert table.columns == ("arm", "normalised score", "test macro F1", "gradient steps", "seconds")
     shown = {row[0]: row[1].estimate for row in table.rows}
     assert shown == pytest.approx({"keep all": 0.0, "ours": 0.5}, abs=0.01)
     assert "0 is at 0.4 (0.400), 1 is at 0.6 (0.600)" in table.note
 
 
-def test_a_mean_action_is_what_counts(folder):
+def test_a_mean_action_is_what_counts_and_its_draws_stand_beside_it(folder):
     task = records.read_folder(folder).tasks[0]
     record = task.arms["ours"][0]
     record["scores"]["test_by_mean"] = {"macro_f1": 0.9}
     assert summary.scores(task, "ours") == {0: 0.9, 1: 0.5, 2: 0.5, 3: 0.5}
+    table = summary.table(task)
+    cells = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    assert cells["ours"]["test macro F1"].estimate == pytest.approx(0.6)
+    assert cells["ours"]["by its draws"].estimate == pytest.approx(0.5)
+    assert cells["keep all"]["by its draws"] == NOTHING
 
 
 def test_a_ranking_pools_normalised_scores_best_first(folder):

@@ -531,3 +531,4 @@ def test_a_row_of_an_episode_whose_reset_tells_the_instance_alone():
         log.step(np.array([0.1], np.float32))
     assert len(log.rows[0]["schedule"]) == 2
     assert log.rows[0]["val_f1_change"] == log.rows[0]["val_f1"]
+    assert log.rows[0]["gradient_steps"] == 2 * 3  # a reset that trains nothing counts none

@@ -22,29 +22,41 @@ def scores(task: TaskResults, arm: str) -> dict[int, float]:
     return {**task.scores(arm, "test", MAIN_SCORE), **by_mean}
 
 
+def drawn_scores(task: TaskResults, arm: str) -> dict[int, float]:
+    """An arm's main score by seed under the actions that it draws; empty if it draws none but its mean action."""
+    drawn = task.scores(arm, "test", MAIN_SCORE)
+    return drawn if drawn != scores(task, arm) else {}
+
+
 def table(task: TaskResults) -> Table:
     """The arms of a task."""
     known = TASKS.get(task.name)
     rows: list[tuple[Cell, ...]] = []
+    drawn = {arm: found for arm in task.arms if (found := list(drawn_scores(task, arm).values()))}
     for arm, by_seed in task.arms.items():
         found = list(scores(task, arm).values())
         place: tuple[Cell, ...] = ()
         if known is not None:
             place = (normalised(found, known.trivial.scores, known.reference.scores) if found else NOTHING,)
         score: Cell = mean_interval(found) if found else NOTHING
+        of_draws: tuple[Cell, ...] = (mean_interval(drawn[arm]) if arm in drawn else NOTHING,) if drawn else ()
         records = list(by_seed.values())
-        rows.append((arm, *place, score, *(_mean([of(each) for each in records]) for of in (_learnt, _seconds))))
-    note = (
-        "Mean over the seeds ± half of Student's 95 % interval. An agent that draws is scored by its mean action here, "
-        "by its draws in the task's own tables. Gradient steps are those that an agent learnt from."
-    )
+        costs = (_mean([of(each) for each in records]) for of in (_learnt, _seconds))
+        rows.append((arm, *place, score, *of_draws, *costs))
+    note = "Mean over the seeds ± half of Student's 95 % interval. "
+    if drawn:
+        note += "An agent that draws is scored by its mean action; beside it by its draws. "
+    note += "Gradient steps are those that an agent learnt from."
     if known is not None:
         note += (
             f" Normalised: 0 is {known.trivial.name} ({known.trivial.mean:.3f}), 1 is {known.reference.name} "
             f"({known.reference.mean:.3f}); its bootstrap interval resamples those as well."
         )
     placed = ("normalised score",) if known is not None else ()
-    return Table(f"Summary of {task.name}", note, ("arm", *placed, _NAME, "gradient steps", "seconds"), tuple(rows))
+    beside = ("by its draws",) if drawn else ()
+    return Table(
+        f"Summary of {task.name}", note, ("arm", *placed, _NAME, *beside, "gradient steps", "seconds"), tuple(rows)
+    )
 
 
 def picture(results: Results) -> Picture | None:

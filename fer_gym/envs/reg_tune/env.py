@@ -74,7 +74,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
     | "dropout" | drop rate in [0, 1) | every dropout layer; in this package's networks before each dense layer |
     | "input_noise" | sigma, of pixels scaled to [0, 1] | the standardised image |
     | "feature_noise" | sigma, of the normalised activation | every batch norm's output, else every ReLU's input |
-    | "weight_decay" | decoupled, as AdamW's | every parameter |
+    | "weight_decay" | decoupled, as AdamW's | every parameter but DNI's ρ |
     | "label_smoothing" | share of the uniform target in [0, 1) | the loss |
     | "mixup" | alpha of Beta(alpha, alpha) | the batch |
 
