@@ -31,6 +31,7 @@ lint: $(DEV)/installed ## Check style, format and types.
 	$(DEV)/bin/mypy
 
 docs: $(DEV)/installed ## Build the documentation into docs/_build; a warning is an error, and a link that leads nowhere.
+	rm -rf docs/_build/html/_modules  # Sphinx does not see that a page of source code lacks a new object
 	$(DEV)/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	$(DEV)/bin/python docs/check_links.py
 	@echo "open docs/_build/html/index.html"
