@@ -41,8 +41,21 @@ smartquotes_action = "D"  # dashes only: strings in docstrings are code
 toc_object_entries_show_parents = "hide"
 
 
-#: The environments' pages, by their names.
-PAGES = {"image_select": (ImageSelectEnv, "ImageSelect-v0"), "reg_tune": (RegTuneEnv, "RegTune-v0")}
+#: The environments' pages, by their names: class, id, picture, what it shows.
+PAGES = {
+    "image_select": (
+        ImageSelectEnv,
+        "ImageSelect-v0",
+        "walk.gif",
+        "A walk: faces are retained, pictures without a face removed",
+    ),
+    "reg_tune": (
+        RegTuneEnv,
+        "RegTune-v0",
+        "run.png",
+        "A run: losses, F1 scores, and the strengths of two regularisers",
+    ),
+}
 
 
 def write(name, text):
@@ -53,8 +66,8 @@ def write(name, text):
         path.write_text(text, encoding="utf-8")
 
 
-def environment_page(environment, name):
-    """The class docstring, Gymnasium's Markdown, as a page; Google's sections in it become lists."""
+def environment_page(environment, name, picture, shows):
+    """The class docstring, Gymnasium's Markdown, as a page with a picture; Google's sections in it become lists."""
     lines, items = [], False
     for line in inspect.getdoc(environment).splitlines():
         if line in ("Args:", "Raises:"):
@@ -66,7 +79,7 @@ def environment_page(environment, name):
             lines.append(f"  {line.strip()}")
         else:
             lines.append(line)
-    return f"# {name}\n\n" + "\n".join(lines) + "\n"
+    return f"# {name}\n\n![{shows}](../images/{picture})\n\n" + "\n".join(lines) + "\n"
 
 
 def command_page():
@@ -159,14 +172,14 @@ def task_sections():
 
 write("task_sections.md", task_sections())
 write("ranking.md", ranking())
-for page, (environment, its_name) in PAGES.items():
-    write(f"{page}.md", environment_page(environment, its_name))
+for page, (environment, *of_page) in PAGES.items():
+    write(f"{page}.md", environment_page(environment, *of_page))
 write("commands.md", command_page())
 
 
 def mend_docstring(app, what, name, obj, options, lines):
     """Send readers to the environment's page, and show indented lines after a colon as they are."""
-    for page, (environment, _) in PAGES.items():
+    for page, (environment, *_) in PAGES.items():
         if obj is environment:
             lines[:] = [lines[0], "", f"Its page: :doc:`/_generated/{page}`."]
     # Napoleon takes what stands before a colon here for a type; these docstrings have sentences there.
