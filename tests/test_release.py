@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -48,6 +49,21 @@ def test_a_build_is_reproducible_from_the_source_distribution(release: tuple[Pat
 def test_the_source_distribution_is_small(release: tuple[Path, Path]) -> None:
     _, sdist = release
     assert sdist.stat().st_size < 1_000_000
+
+
+def test_the_page_on_an_index_has_no_link_into_the_repository(release: tuple[Path, Path]) -> None:
+    wheel, _ = release
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
+        page = archive.read(name).decode()
+    links = re.findall(r"\]\(([^)]*)\)", page)
+    assert "https://gymnasium.farama.org" in links
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert "docs/results.md" in page  # as words
+    assert "![" not in page
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```.*?```", readme, re.DOTALL):
+        assert block in page
 
 
 def of_the_core(into: Path) -> None:
