@@ -81,7 +81,8 @@ def test_the_help_has_every_suite_and_table():
 
 
 def test_report_of_a_suite_that_is_not_ours(tmp_path: Path):
-    small_records.write(tmp_path, *small_records.walks())
+    plan = {"arms": {"walk": ["keep all", "random", "learner"]}, "seeds": [0, 1, 2, 3]}
+    small_records.write(tmp_path, *({**record, "plan": plan} for record in small_records.walks()))
     (tmp_path / "records" / "walk__learner__3.json").write_text('{"format": 1, "sui')
     result = CliRunner().invoke(app, ["report", str(tmp_path)])
     assert result.exit_code == 0, result.output

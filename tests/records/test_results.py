@@ -22,9 +22,8 @@ def test_records_are_arranged(tmp_path: Path):
     assert walk.paired_scores("learner", "random", "test", "macro_f1")[1] == [0.5, 0.6, 0.6, 0.5]
     assert run.scores("ppo", "no", "such") == {}
     assert len(list(found)) == 18
-    # `run` has two seeds, the suite four: what is not there is named.
-    assert found.missing[:2] == ["run, ppo, seed 2", "run, ppo, seed 3"]
-    assert len(found.missing) == 6
+    assert (run.seeds, walk.seeds) == ((0, 1), (0, 1, 2, 3))
+    assert found.missing == []  # these records have no plan
 
 
 def test_the_plan_gives_the_order_and_what_is_missing(tmp_path: Path):
@@ -34,6 +33,19 @@ def test_the_plan_gives_the_order_and_what_is_missing(tmp_path: Path):
     assert list(walk.arms) == ["keep all", "random", "learner"]
     assert walk.missing == [f"walk, learner, seed {seed}" for seed in range(4)]
     assert run.missing == [f"run, vanilla, seed {seed}" for seed in range(4)]
+
+
+def test_seeds_that_one_arm_alone_was_run_under_are_not_missing_from_another(tmp_path: Path):
+    walks = [each for each in small_records.walks() if each["arm"] == "learner" or each["seed"] < 2]
+    plans = {
+        "first": {"arms": {"walk": ["keep all", "random", "learner"]}, "seeds": [0, 1]},
+        "more": {"arms": {"walk": ["learner"]}, "seeds": [2, 3, 4]},
+    }
+    made = [{**each, "plan": plans["first" if each["seed"] < 2 else "more"]} for each in walks]
+    (walk,) = records.read_folder(small_records.write(tmp_path, *made)).tasks
+    assert walk.planned == {"keep all": (0, 1), "random": (0, 1), "learner": (0, 1, 2, 3, 4)}
+    assert walk.missing == ["walk, learner, seed 4"]
+    assert walk.seeds == (0, 1, 2, 3, 4)
 
 
 def test_scores_are_paired_by_seed(tmp_path: Path):

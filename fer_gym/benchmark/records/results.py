@@ -33,12 +33,12 @@ class TaskResults:
     Attributes:
         name: of the task.
         arms: by name, in the suite's order, those without a record included; then by seed.
-        seeds: those of the suite, and any that has a record.
+        planned: each arm's seeds, in their order: those of the commands that ran it, and any that has a record.
     """
 
     name: str
     arms: dict[str, dict[int, Record]]
-    seeds: tuple[int, ...]
+    planned: dict[str, tuple[int, ...]]
 
     def __iter__(self) -> Iterator[Record]:
         """Every record, arm by arm."""
@@ -60,12 +60,17 @@ class TaskResults:
         return next(iter(self.arms))
 
     @property
+    def seeds(self) -> tuple[int, ...]:
+        """Those of any arm."""
+        return tuple(sorted({seed for seeds in self.planned.values() for seed in seeds}))
+
+    @property
     def missing(self) -> list[str]:
         """The trials without a record, in words."""
         return [
             f"{self.name}, {arm}, seed {seed}"
             for arm, by_seed in self.arms.items()
-            for seed in self.seeds
+            for seed in self.planned[arm]
             if seed not in by_seed
         ]
 
@@ -159,12 +164,17 @@ def _found(folder: Path) -> tuple[list[Record], list[str]]:
 
 
 def _by_task(found: list[Record]) -> tuple[TaskResults, ...]:
-    seeds = sorted({seed for record in found for seed in [record["seed"], *record["plan"]["seeds"]]})
-    arms: dict[str, dict[str, dict[int, Record]]] = {}
+    planned: dict[str, dict[str, set[int]]] = {}
     for record in found:
         for task, names in record["plan"]["arms"].items():
             for name in names:
-                arms.setdefault(task, {}).setdefault(name, {})
+                planned.setdefault(task, {}).setdefault(name, set()).update(record["plan"]["seeds"])
+    for record in found:
+        planned.setdefault(record["task"], {}).setdefault(record["arm"], set()).add(record["seed"])
+    arms: dict[str, dict[str, dict[int, Record]]] = {task: {arm: {} for arm in of} for task, of in planned.items()}
     for record in sorted(found, key=lambda record: record["seed"]):
-        arms.setdefault(record["task"], {}).setdefault(record["arm"], {})[record["seed"]] = record
-    return tuple(TaskResults(task, by_arm, tuple(seeds)) for task, by_arm in arms.items())
+        arms[record["task"]][record["arm"]][record["seed"]] = record
+    return tuple(
+        TaskResults(task, by_arm, {arm: tuple(sorted(planned[task][arm])) for arm in by_arm})
+        for task, by_arm in arms.items()
+    )

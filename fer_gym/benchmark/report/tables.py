@@ -226,7 +226,7 @@ def of_cost(task: TaskResults) -> list[Table]:
     rows = []
     for arm, by_seed in task.arms.items():
         cells: list[Cell] = [
-            f"{len(by_seed)} of {len(task.seeds)}",
+            f"{len(by_seed)} of {len(task.planned[arm])}",
             _mean([value(r, "seconds") for r in by_seed.values()]),
         ]
         scores = [record["scores"] for record in by_seed.values()]
