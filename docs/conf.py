@@ -126,7 +126,7 @@ def ranking():
 
     arms = ("REINFORCE", "PPO")
     tasks = [
-        TaskResults(task.name, {arm: task.arms[arm] for arm in arms}, task.seeds)
+        TaskResults(task.name, {arm: task.arms[arm] for arm in arms}, {arm: task.planned[arm] for arm in arms})
         for task in records.read_folder(DOCS / "results" / "rl").tasks
         if all(task.arms.get(arm) for arm in arms)
     ]
