@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
-sys.path[:0] = [str(DOCS.parent), str(DOCS.parent / "agents")]
+sys.path[:0] = [str(DOCS.parent), str(DOCS.parent / "agents"), str(DOCS)]
 os.environ["TYPER_USE_RICH"] = "0"  # plain help, without boxes
 os.environ["COLUMNS"] = "100"
+
+import rewards  # noqa: E402
 
 import fer_gym  # noqa: E402
 from fer_gym.cli.commands import app as command_line  # noqa: E402
@@ -26,7 +28,8 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "fer-gym"
 html_use_index = False  # the search finds more, and long names make it wider than a page
-included = ["_generated/task_sections.md", "_generated/ranking.md", "results/clients.md"]  # by other pages
+generated = [f"_generated/{name}.md" for name in ("task_sections", "ranking", "rewards")]
+included = [*generated, "results/clients.md"]  # by other pages
 exclude_patterns = ["_build", "results/*/report.md", *included]
 default_role = "code"
 autodoc_typehints = "description"
@@ -172,6 +175,7 @@ def task_sections():
 
 write("task_sections.md", task_sections())
 write("ranking.md", ranking())
+write("rewards.md", "\n".join(rewards.tables()) + "\n")
 for page, (environment, *of_page) in PAGES.items():
     write(f"{page}.md", environment_page(environment, *of_page))
 write("commands.md", command_page())
