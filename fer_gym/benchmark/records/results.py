@@ -61,7 +61,7 @@ class TaskResults:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Those of any arm."""
+        """The planned seeds of all arms, in their order."""
         return tuple(sorted({seed for seeds in self.planned.values() for seed in seeds}))
 
     @property
@@ -169,12 +169,11 @@ def _by_task(found: list[Record]) -> tuple[TaskResults, ...]:
         for task, names in record["plan"]["arms"].items():
             for name in names:
                 planned.setdefault(task, {}).setdefault(name, set()).update(record["plan"]["seeds"])
-    for record in found:
         planned.setdefault(record["task"], {}).setdefault(record["arm"], set()).add(record["seed"])
     arms: dict[str, dict[str, dict[int, Record]]] = {task: {arm: {} for arm in of} for task, of in planned.items()}
     for record in sorted(found, key=lambda record: record["seed"]):
         arms[record["task"]][record["arm"]][record["seed"]] = record
     return tuple(
-        TaskResults(task, by_arm, {arm: tuple(sorted(planned[task][arm])) for arm in by_arm})
-        for task, by_arm in arms.items()
+        TaskResults(task, arms[task], {arm: tuple(sorted(seeds)) for arm, seeds in by_arm.items()})
+        for task, by_arm in planned.items()
     )
