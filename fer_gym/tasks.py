@@ -317,6 +317,17 @@ _ALL: tuple[CalibratedTask, ...] = (
         retrain_steps=1000,
     ),
     _selection(
+        "Junk",
+        "a quarter may be kept, and three of four images show no face; labels are not seen",
+        "Most of the data set is useless, and nothing but the course of the training tells which part. Every "
+        "picture without a face takes the place of one with a face.",
+        {"limit": 2000, "noise": ("faces", (0.25, 0.0, 0.75)), **_SELECT, "pretrain_epochs": 11, "retain_cost": 0.3},
+        clean=0.25,
+        version=1,
+        retrain_steps=2000,
+        keep_at_most=0.25,
+    ),
+    _selection(
         "RareClasses",
         "45 % of the frequent classes' labels are wrong, 10 % of the rare ones'",
         "Disgust and surprise are one image in forty, so most labels that name them are wrong. Who "
