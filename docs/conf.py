@@ -122,16 +122,17 @@ def differences(learners, others):
 
 
 def ranking():
-    """REINFORCE and PPO over the tasks that both were run in, and the performance profiles beside them."""
+    """REINFORCE and PPO over the current tasks that both were run in, and the performance profiles beside them."""
     from fer_gym.benchmark import records
     from fer_gym.benchmark.records import TaskResults
     from fer_gym.benchmark.report import ranking
+    from fer_gym.tasks import CURRENT
 
     arms = ("REINFORCE", "PPO")
     tasks = [
         TaskResults(task.name, {arm: task.arms[arm] for arm in arms}, {arm: task.planned[arm] for arm in arms})
         for task in records.read_folder(DOCS / "results" / "rl").tasks
-        if all(task.arms.get(arm) for arm in arms)
+        if task.name in CURRENT and all(task.arms.get(arm) for arm in arms)
     ]
     (DOCS / "_generated" / "profile.svg").write_bytes(ranking.profile(tasks).panels[0].svg)
     return f"{ranking.table(tasks).markdown()}\n\n![Performance profiles](_generated/profile.svg)\n"

@@ -72,7 +72,7 @@ def expressions() -> Image.Image:
 
 def walk() -> list[Image.Image]:
     """A walk of REINFORCE after its training in a calibrated task, in steps of a few images."""
-    name = "ImageSelect-Junk-v0"
+    name = "ImageSelect-Junk-v1"
     env = gym.make(f"fer_gym:{name}", render_mode="rgb_array", device="cpu")
     agent = Reinforce(env, seed=0)
     agent.learn(TASKS[name].episodes * env.get_wrapper_attr("num_images"))
@@ -82,7 +82,7 @@ def walk() -> list[Image.Image]:
     palette.putpalette([*np.repeat(np.linspace(0, 250, 21, dtype=int), 3).tolist(), 22, 128, 61, 185, 28, 28])
     frames, over = [], False
     while not over:
-        for _ in range(60):
+        for _ in range(150):
             observation, _, over, _, _ = env.step(int(agent.predict(observation, deterministic=True)[0]))
             if over:
                 break

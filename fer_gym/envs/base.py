@@ -9,11 +9,11 @@ from typing import Any, Protocol, TypeVar
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from fer_gym.checks import check_choice
+from fer_gym.envs.spec import Described
 from fer_gym.training import Trainer
 from fer_gym.training.metrics import scores
 
@@ -41,13 +41,12 @@ class Picture(Protocol):
         """Close the window."""
 
 
-class NetworkEnv(ABC):
+class NetworkEnv(Described, ABC):
     """Base class of the scalar and vector environments, which train a network: its scores, and pickling.
 
     A subclass sets `_keywords`, the keywords that it was made with.
     """
 
-    spec: EnvSpec | None
     _keywords: dict[str, Any]
 
     @property

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fer_gym.checks import check_choice, check_count
 from fer_gym.envs.reg_tune.env import RegTuneEnv
+from fer_gym.envs.spec import Described
 from fer_gym.errors import UsageError
 from fer_gym.training import hardware, states
 
@@ -20,7 +21,7 @@ from fer_gym.training import hardware, states
 _MOST_CHILDREN = 4096
 
 
-class RegTuneVectorEnv(SyncVectorEnv):
+class RegTuneVectorEnv(Described, SyncVectorEnv):
     """K children of one data set, each with its own seed and generators: `gym.make_vec("RegTune-v0", num_envs=K)`.
 
     Child k is bit for bit the scalar environment; `reset(seed=s)` gives it the seed s + k. The images are loaded once.
