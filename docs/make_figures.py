@@ -67,7 +67,8 @@ def expressions() -> Image.Image:
         for column in range(columns):
             face = draw_picture(name, np.random.default_rng([row, column]))
             picture.paste(enlarged(face[None], side), (first + column * (side + 4), top))
-    return picture
+    # All is grey, and few greys make a small file.
+    return picture.convert("L").quantize(32)
 
 
 def walk() -> list[Image.Image]:
