@@ -1,7 +1,7 @@
 """Test macro F1 at half, all and twice the steps of a task's final network: `python docs/convergence.py`.
 
-The tasks compare final networks of equally many gradient steps; keeping all must have converged by then. The seeds are
-tuning seeds.
+The tasks compare final networks of equally many gradient steps: this shows which of them have converged by then. The
+seeds are tuning seeds.
 """
 
 import argparse

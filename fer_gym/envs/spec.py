@@ -1,4 +1,4 @@
-"""What Gymnasium knows of an environment that it made, and what of that JSON can hold."""
+"""Gymnasium's description of an environment that `gymnasium.make` made, and how it is written as JSON."""
 
 from __future__ import annotations
 
@@ -50,5 +50,7 @@ class Described:
 
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
-        given = {} if spec is None else {field.name: getattr(spec, field.name) for field in fields(spec) if field.init}
-        self._spec = Spec(**given) if given else None
+        if spec is None:
+            self._spec = None
+        else:
+            self._spec = Spec(**{field.name: getattr(spec, field.name) for field in fields(spec) if field.init})
