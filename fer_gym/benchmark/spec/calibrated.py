@@ -9,8 +9,9 @@ from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite,
 from fer_gym.checks import check_choice
 from fer_gym.tasks import CALIBRATION_SEEDS, CURRENT, TASKS, CalibratedTask, Reference
 
-# Rankings that train networks of their own, for `epochs`.
+# Rankings that train networks of their own, and for how many epochs: chosen on tuning seeds by docs/search_rankings.py.
 _WITH_NETWORKS = ("self_confidence", "entropy", "cleanlab", "aum", "knn_shapley")
+_EPOCHS = 24
 
 
 def task_of(task: CalibratedTask, arms: tuple[Arm, ...], episodes: int | None = None) -> Task:
@@ -31,8 +32,7 @@ def suite(name: str, selectors: tuple[Arm, ...], tuners: tuple[Arm, ...]) -> Sui
     Args:
         name: the suite's.
         selectors: the arms of ImageSelect-v0. One that keeps as many images as another keeps as many as the oracle
-            here, which is to its advantage: the learners are not told how many labels are right. Networks of its own
-            are trained for as many epochs as the environment pretrains its network.
+            here, which is to its advantage: the learners are not told how many labels are right.
         tuners: those of RegTune-v0.
     """
     return Suite(name, tuple(_with(task, selectors, tuners) for task in CURRENT.values()), tuple(range(10)))
@@ -48,7 +48,7 @@ def _told(arm: Arm, task: CalibratedTask) -> Arm:
     """An arm that ranks the images, with what it may know of the task."""
     settings = {**arm.settings, "keep_ratio": task.reference.settings["keep_ratio"]}
     if arm.agent in _WITH_NETWORKS and settings.get("folds") != 0:
-        settings["epochs"] = task.env["pretrain_epochs"]
+        settings["epochs"] = _EPOCHS
     return dataclasses.replace(arm, settings=settings, keep_ratio_of=None)
 
 
