@@ -35,7 +35,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=TUNING_SEEDS[:2])
     options = parser.parse_args()
-    print("| ranking | settings |" + " | ".join(TASKS) + " |\n|---|---|" + "---|" * len(TASKS))
+    print("| ranking | settings | " + " | ".join(TASKS) + " |\n|---|---|" + "---|" * len(TASKS))
     for ranking, grid in RANKINGS:
         for values in itertools.product(*grid.values()):
             settings = dict(zip(grid, values, strict=True))

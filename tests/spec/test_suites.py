@@ -70,6 +70,16 @@ def test_in_a_calibrated_task_rankings_keep_as_many_as_the_oracle():
                 assert arm.settings["keep_ratio"] == CALIBRATED[task.name].reference.settings["keep_ratio"]
 
 
+def test_an_arm_has_the_same_settings_in_every_calibrated_task():
+    seen: dict[tuple[str, str], dict[str, object]] = {}
+    for suite in ("standard", "rl"):
+        for task in SUITES[suite].tasks:
+            for arm in task.arms:
+                settings = {name: value for name, value in arm.settings.items() if name != "keep_ratio"}
+                assert seen.setdefault((task.env_id, arm.name), settings) == settings
+    assert seen["ImageSelect-v0", "AUM"] == {"epochs": 24}
+
+
 @pytest.mark.parametrize(
     ("given", "seeds"), [("7", (7,)), ("0,1", (0, 1)), ("tuning", TUNING_SEEDS), (None, SUITES["quick"].seeds)]
 )
