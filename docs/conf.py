@@ -122,17 +122,22 @@ def differences(learners, others):
 
 
 def ranking():
-    """REINFORCE and PPO over the current tasks that both were run in, and the performance profiles beside them."""
+    """The arms that were run in every current task with both REINFORCE and PPO, and their performance profiles."""
     from fer_gym.benchmark import records
     from fer_gym.benchmark.records import TaskResults
     from fer_gym.benchmark.report import ranking
     from fer_gym.tasks import CURRENT
 
-    arms = ("REINFORCE", "PPO")
-    tasks = [
-        TaskResults(task.name, {arm: task.arms[arm] for arm in arms}, {arm: task.planned[arm] for arm in arms})
+    standard = {task.name: task for task in records.read_folder(DOCS / "results" / "standard").tasks}
+    learnt = [
+        task
         for task in records.read_folder(DOCS / "results" / "rl").tasks
-        if task.name in CURRENT and all(task.arms.get(arm) for arm in arms)
+        if task.name in CURRENT and all(task.arms.get(arm) for arm in ("REINFORCE", "PPO"))
+    ]
+    tasks = [
+        TaskResults(task.name, {**task.arms, **others.arms}, {**task.planned, **others.planned})
+        for task in learnt
+        if (others := standard.get(task.name))
     ]
     (DOCS / "_generated" / "profile.svg").write_bytes(ranking.profile(tasks).panels[0].svg)
     return f"{ranking.table(tasks).markdown()}\n\n![Performance profiles](_generated/profile.svg)\n"

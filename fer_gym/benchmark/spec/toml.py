@@ -16,6 +16,7 @@ from fer_gym.checks import check_count, check_number
 from fer_gym.errors import UsageError
 
 _MOST_BYTES = 1 << 20
+_NUMBER = (int, float)
 _TASKS: dict[str, type[SelectionTask] | type[RegTuneTask]] = {
     kind.env_id: kind for kind in (SelectionTask, RegTuneTask)
 }
@@ -118,17 +119,19 @@ def _built(kind: Callable[..., Any], table: dict[str, Any], where: str) -> Any:
         raise UsageError(f"{where}.{error}") from error
 
 
-def _expected(annotation: str) -> type:
+def _expected(annotation: str) -> type | tuple[type, ...]:
     """What TOML has for a field's type."""
     if annotation.startswith("tuple"):
         return list
     if annotation.startswith("Mapping"):
         return Mapping
+    if annotation == "float":
+        return _NUMBER
     return int if annotation == "int" else str
 
 
-def _in_words(kind: type) -> str:
-    return {list: "a list", int: "a whole number", str: "text"}.get(kind, "a table")
+def _in_words(kind: type | tuple[type, ...]) -> str:
+    return {list: "a list", int: "a whole number", _NUMBER: "a number", str: "text"}.get(kind, "a table")
 
 
 def _tables(found: Any, where: str) -> list[dict[str, Any]]:
