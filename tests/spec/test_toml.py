@@ -101,7 +101,7 @@ def test_it_runs(file: Path, tmp_path: Path):
         ("episodes = 2", 'episodes = "two"', "tasks[1].episodes: 'two' is not allowed; expected a whole number"),
         ("episodes = 2", "episodes = true", "tasks[1].episodes: True is not allowed; expected a whole number"),
         ("= 0.75", '= "many"', "tasks[0].keep_at_most: 'many' is not allowed; expected a number"),
-        ("= 0.75", "= 75", "tasks[0].keep_at_most: 75 is not allowed; use a number in (0, 1]"),
+        ("= 0.75", "= 75", "tasks[0].keep_at_most: 75 is not allowed; use a finite number in (0, 1]"),
         ('agent = "static"', "agent = 3", "tasks[1].arms[0].agent: 3 is not allowed; expected text"),
         ("settings = {strength", "setting = {strength", "tasks[1].arms[0].setting: there is no such key; use name"),
         ("settings = {strength = 0.2}", "settings = 0.2", "tasks[1].arms[0].settings: 0.2 is not allowed; expected a"),
