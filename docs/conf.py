@@ -139,8 +139,11 @@ def ranking():
         for task in learnt
         if (others := standard.get(task.name))
     ]
-    (DOCS / "_generated" / "profile.svg").write_bytes(ranking.profile(tasks).panels[0].svg)
-    return f"{ranking.table(tasks).markdown()}\n\n![Performance profiles](_generated/profile.svg)\n"
+    profile = ranking.profile(tasks)
+    (DOCS / "_generated" / "profile.svg").write_bytes(profile.panels[0].svg)
+    legend = ", ".join(f'<span style="color: {look.colour}">━━</span>&nbsp;{arm}' for arm, look in profile.legend)
+    picture = "![Performance profiles](_generated/profile.svg)"
+    return f"{ranking.table(tasks).markdown()}\n\n{picture}\n\n{legend}. {profile.caption}\n"
 
 
 def task_sections():
