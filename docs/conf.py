@@ -121,6 +121,18 @@ def differences(learners, others):
     return [*lines, ""]
 
 
+def baselines():
+    """The records of the suite "standard" by task, and beside them those of rankings with another setting."""
+    from fer_gym.benchmark import records
+    from fer_gym.benchmark.records import TaskResults
+
+    found = {task.name: task for task in records.read_folder(DOCS / "results" / "standard").tasks}
+    for task in records.read_folder(DOCS / "results" / "rankings").tasks:
+        other = found[task.name]
+        found[task.name] = TaskResults(task.name, {**other.arms, **task.arms}, {**other.planned, **task.planned})
+    return found
+
+
 def ranking():
     """The arms that were run in every current task with both REINFORCE and PPO, and their performance profiles."""
     from fer_gym.benchmark import records
@@ -128,7 +140,7 @@ def ranking():
     from fer_gym.benchmark.report import ranking
     from fer_gym.tasks import CURRENT
 
-    standard = {task.name: task for task in records.read_folder(DOCS / "results" / "standard").tasks}
+    standard = baselines()
     learnt = [
         task
         for task in records.read_folder(DOCS / "results" / "rl").tasks
@@ -152,10 +164,11 @@ def task_sections():
     from fer_gym.benchmark.report import summary
     from fer_gym.tasks import CURRENT, TASKS
 
-    scored = {
-        suite: {task.name: task for task in records.read_folder(DOCS / "results" / suite).tasks}
-        for suite in ("rl", "standard", "references")
-    }
+    learners, references = (
+        {task.name: task for task in records.read_folder(DOCS / "results" / suite).tasks}
+        for suite in ("rl", "references")
+    )
+    scored = (learners, baselines(), references)
     sections = []
     for task in TASKS.values():
         low, high = task.headroom_interval
@@ -173,7 +186,7 @@ def task_sections():
         lines += ["", f"Headroom: {task.headroom:.3f} [{low:.3f}, {high:.3f}]. Budget: {task.episodes} episodes.", ""]
         lines += [f"Environment: `{task.env_id}` with"]
         lines += [f"`{', '.join(f'{key}={value!r}' for key, value in task.env.items())}`.", ""]
-        found = [tasks[task.id] for tasks in scored.values() if task.id in tasks and any(tasks[task.id])]
+        found = [tasks[task.id] for tasks in scored if task.id in tasks and any(tasks[task.id])]
         for of_suite in found:
             lines += [summary.table(of_suite).markdown(), ""]
         if len(found) == 2:
