@@ -9,7 +9,7 @@ from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite,
 from fer_gym.checks import check_choice
 from fer_gym.tasks import CALIBRATION_SEEDS, CURRENT, TASKS, CalibratedTask, Reference
 
-# Rankings that train networks of their own, and for how many epochs: chosen on tuning seeds by docs/search_rankings.py.
+# Rankings that train networks of their own, and for how many epochs: docs/search_rankings.py compares others.
 _WITH_NETWORKS = ("self_confidence", "entropy", "cleanlab", "aum", "knn_shapley")
 _EPOCHS = 24
 
