@@ -337,11 +337,17 @@ class Trainer:
         """Some images as the network sees them: float32, (n, C, H, W), on the device."""
         return self._standardise(self._images[split].pixels(torch.from_numpy(indices)))
 
+    def predictions(self, split: str) -> NDArray[np.int64]:
+        """The classes that the network predicts for every image of "train", "val" or "test": (N,)."""
+        classes: NDArray[np.int64] = (
+            self._logits(split, torch.arange(len(self._images[split]))).argmax(dim=1).cpu().numpy()
+        )
+        return classes
+
     def confusion(self, split: str, labels: str = "labels") -> NDArray[np.int64]:
         """The confusion matrix (C, C) of "train", "val" or "test" against its "labels" or its "clean_labels"."""
         truth: NDArray[np.int64] = getattr(getattr(self.splits, split), labels)
-        logits = self._logits(split, torch.arange(len(truth)))
-        return confusion_matrix(truth, logits.argmax(dim=1).cpu().numpy(), len(self.splits.classes))
+        return confusion_matrix(truth, self.predictions(split), len(self.splits.classes))
 
     def evaluate(self, split: str) -> dict[str, float]:
         """The `scores` of a whole split, in evaluation mode."""

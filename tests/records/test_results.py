@@ -56,7 +56,7 @@ def test_scores_are_paired_by_seed(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "text",
-    ['{"format": 2, "sui', "[1, 2]", "{}", "[" * 100_000, '{"format": 2, "suite": "small"}', "\udce9", "copy"],
+    ['{"format": 3, "sui', "[1, 2]", "{}", "[" * 100_000, '{"format": 3, "suite": "small"}', "\udce9", "copy"],
     ids=["half", "list", "no format", "deep", "no fields", "not UTF-8", "copy"],
 )
 def test_what_is_no_record_is_skipped_and_kept(tmp_path: Path, text):
@@ -83,7 +83,7 @@ def test_other_suites_and_versions_are_refused(tmp_path: Path):
     with pytest.raises(ValueError, match=r"records of several suites \('small', 'else'\)"):
         records.read_folder(tmp_path)
     path.write_text(json.dumps({**other, "format": 1, "arrays": []}))
-    with pytest.raises(ValueError, match=r"keep-all__9.json: a record of format 1, not of format 2"):
+    with pytest.raises(ValueError, match=r"keep-all__9.json: a record of format 1, not of format 3"):
         records.read_folder(tmp_path)
 
 

@@ -8,6 +8,7 @@ import small_records
 from PIL import Image
 
 from fer_gym.benchmark.report import page as report
+from fer_gym.data import load
 
 
 def test_the_page_shows_it(tmp_path: Path) -> None:
@@ -15,7 +16,7 @@ def test_the_page_shows_it(tmp_path: Path) -> None:
     records = []
     for arm in ("vanilla", "ppo"):
         record = {**small_records.tuning(arm, 0, 0.5, 0.1), "settings": settings}
-        record["children"] = [{**record["children"][0], "looked_at": {"images": [3], "predicted": ["happy"]}}]
+        record["children"] = [{**record["children"][0], "looked_at": [3]}]
         record["arrays"] = {"grad_cam": np.array([[[0.0, 1.0], [0.5, 0.0]]], np.float16)}
         records.append(record)
     small_records.write(tmp_path, *records)
@@ -23,12 +24,13 @@ def test_the_page_shows_it(tmp_path: Path) -> None:
     (shown,) = [each for sections in made.chapters.values() for section in sections for each in section.faces]
     assert [name for name, _ in shown.groups] == ["ppo", "vanilla"]
     ((_, (face,)), _) = shown.groups
-    assert face.score == "happy"
+    splits = load("synthetic", limit=40)
+    assert face.label == splits.classes[splits.train.labels[3]]
     image = Image.open(io.BytesIO(face.png))
     assert image.size == (96, 96)
     red, _, blue = np.asarray(image.convert("RGB"), np.float64).transpose(2, 0, 1)
     assert (red - blue)[:24, -24:].mean() > 20 > -20 > (red - blue)[:24, :24].mean()  # hot above right, cold left
     # Of other data, it is left out and said.
-    records[0]["children"][0]["looked_at"]["images"] = [10**6]
+    records[0]["children"][0]["looked_at"] = [10**6]
     small_records.write(tmp_path, *records)
-    assert any("the record has test image 1000000, the data 700" in each for each in report.make(tmp_path).unshown)
+    assert any("the record has training image 1000000, the data 40" in each for each in report.make(tmp_path).unshown)

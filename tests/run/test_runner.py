@@ -142,13 +142,13 @@ def test_records_are_not_overwritten(trials, tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [('{"format": 1}', "format 2"), (None, "of suite 'other'")],
+    [('{"format": 1}', "format 3"), (None, "of suite 'other'")],
 )
 def test_foreign_records_are_named_and_kept(trials, tmp_path: Path, content, message):
     path = records.path_of(tmp_path, "walk", "keep all", 0)
     path.parent.mkdir()
     other = small_records.selection("keep all", 0, 0.5, suite="other", task="walk")
-    text = json.dumps({"format": 2, **other, "arrays": []}) if content is None else content
+    text = json.dumps({"format": 3, **other, "arrays": []}) if content is None else content
     path.write_text(text)
     with pytest.raises(ValueError, match=message) as caught:
         runner.run(SUITE, tmp_path, None, resume=True)
@@ -156,7 +156,7 @@ def test_foreign_records_are_named_and_kept(trials, tmp_path: Path, content, mes
     assert path.read_text() == text
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"format": 2, "suite": "test"}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 3, "suite": "test"}'])
 def test_a_file_that_is_no_record_costs_its_own_trial(trials, tmp_path: Path, content: str):
     path = records.path_of(tmp_path, "walk", "learner", 0)
     path.parent.mkdir()

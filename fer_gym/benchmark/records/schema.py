@@ -31,7 +31,7 @@ Of ImageSelect-v0 also `confusion` (`classes`, and `counts` of the test images) 
 | `predicted_percent` | uint8 | the probability of that class in percent |
 
 Of RegTune-v0 also `children`, a row for each of the K fresh children; the first has `confusion` and `looked_at`
-(of the Grad-CAM maps: `images`, their indices in the test split, and `predicted`, the classes). The arrays are of K
+(the images of the Grad-CAM maps, by their indices in the training split). The arrays are of K
 children, E episodes, T chunks and h strengths; NaN stands where a child ended early:
 
 | array | shape and dtype | content |
@@ -53,7 +53,7 @@ from typing import Any
 from fer_gym.errors import UsageError
 
 #: Raised when the schema changes; records of another format are not mixed with these.
-FORMAT = 2
+FORMAT = 3
 
 #: JSON values, and NumPy arrays under "arrays".
 Record = dict[str, Any]

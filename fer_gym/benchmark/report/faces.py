@@ -24,12 +24,12 @@ _OPACITY = 0.45
 
 @dataclass(frozen=True)
 class Face:
-    """An image, with the agent's score, its label, its kind of noise and the network's prediction."""
+    """An image, with its label, and of a ranking the agent's score, the kind of noise and the network's prediction."""
 
     png: bytes
-    score: str
     label: str
-    kind: str
+    score: str = ""
+    kind: str = ""
     prediction: str = ""
 
 
@@ -75,7 +75,7 @@ def at_either_end(record: Record, name: str, scores: NDArray[np.float64], splits
     def face(image: int) -> Face:
         kind = "" if train.noise is None else NOISE_NAMES[train.noise[image]].partition(" or")[0]
         label = splits.classes[train.labels[image]]
-        return Face(_png(train.pixels[image]), f"{scores[image]:z.3f}", label, kind, predictions(image))
+        return Face(_png(train.pixels[image]), label, f"{scores[image]:z.3f}", kind, predictions(image))
 
     predictions = _predictions(record, splits)
     shown = [f"their {name}", "the label given"]
@@ -99,7 +99,7 @@ def has_maps(record: Record) -> bool:
 
 
 def looked_at(task: TaskResults, splits: Splits, seed: int) -> Faces:
-    """Test images with the Grad-CAM maps of each arm's first child of a seed.
+    """Training images with the Grad-CAM maps of each arm's first child of a seed.
 
     Raises:
         UsageError: if the records are of other images.
@@ -108,12 +108,11 @@ def looked_at(task: TaskResults, splits: Splits, seed: int) -> Faces:
     for arm, by_seed in task.arms.items():
         if seed in by_seed and has_maps(by_seed[seed]):
             record = by_seed[seed]
-            seen = record["children"][0]["looked_at"]
-            each = zip(seen["images"], seen["predicted"], record["arrays"]["grad_cam"], strict=True)
-            groups.append((arm, tuple(_under_map(*seen_in, splits) for seen_in in each)))
+            each = zip(record["children"][0]["looked_at"], record["arrays"]["grad_cam"], strict=True)
+            groups.append((arm, tuple(_under_map(image, heat, splits) for image, heat in each)))
     caption = (
-        "The first test image of each class, red where Grad-CAM finds evidence for the predicted class, which stands "
-        "above the true one. The first child of each arm."
+        "Of each class, the first training image that the network classifies as its label says, red where Grad-CAM "
+        "finds evidence for it. The first child of each arm; networks that classify other images correctly show others."
     )
     return Faces(f"where networks look, seed {seed}", caption, tuple(groups))
 
@@ -135,13 +134,12 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _under_map(index: int, predicted: str, heat: NDArray[np.float16], splits: Splits) -> Face:
-    if index >= len(splits.test):
-        raise UsageError(f"the record has test image {index}, the data {len(splits.test):,}")
-    pixels = splits.test.pixels[index]
+def _under_map(index: int, heat: NDArray[np.float16], splits: Splits) -> Face:
+    if index >= len(splits.train):
+        raise UsageError(f"the record has training image {index}, the data {len(splits.train):,}")
     buffer = io.BytesIO()
-    _overlaid(pixels, heat.astype(np.float32)).save(buffer, format="PNG", optimize=True)
-    return Face(buffer.getvalue(), predicted, splits.classes[splits.test.labels[index]], "")
+    _overlaid(splits.train.pixels[index], heat.astype(np.float32)).save(buffer, format="PNG", optimize=True)
+    return Face(buffer.getvalue(), splits.classes[splits.train.labels[index]])
 
 
 def _overlaid(pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> Image.Image:

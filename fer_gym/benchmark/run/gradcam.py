@@ -1,8 +1,6 @@
-"""Where a network looks: Grad-CAM (Selvaraju et al. 2017) of some test images, as numbers (Fig. 10 of Hong)."""
+"""Where a network looks: Grad-CAM (Selvaraju et al. 2017) of some training images, as numbers (Fig. 10 of Hong)."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import torch
@@ -35,24 +33,23 @@ def grad_cam(network: nn.Module, layer: nn.Module, images: Tensor, classes: Tens
     return torch.relu((weights * outputs[0]).sum(dim=1)).detach().float()
 
 
-def maps_of_classes(trainer: Trainer) -> tuple[dict[str, list[Any]], NDArray[np.float16]]:
-    """Maps of the first test image of each class, for the class that the network predicts.
+def maps_of_classes(trainer: Trainer) -> tuple[list[int], NDArray[np.float16]]:
+    """Maps of the first training image of each class that the network classifies as its label says.
 
     Returns:
-        `images`, their indices in the test split, and `predicted`, the names of the classes; and the maps, the Grad-CAM
-        of the last convolution, float16 (images, h, w), the largest value of each 1. A network without a convolution
-        has no images.
+        The images' indices in the training split; and the maps for their labels, the Grad-CAM of the last convolution,
+        float16 (images, h, w), the largest value of each 1. A class of which the network gets no image right has none,
+        and neither has a network without a convolution.
     """
     convolutions = [module for module in trainer.network.modules() if isinstance(module, nn.Conv2d)]
-    if not convolutions:
-        return {"images": [], "predicted": []}, np.zeros((0, 0, 0), np.float16)
-    labels = trainer.splits.test.labels
-    chosen = np.array([np.flatnonzero(labels == label)[0] for label in np.unique(labels)])
-    images = trainer.images("test", chosen)
+    labels = trainer.splits.train.labels
+    right = np.flatnonzero(trainer.predictions("train") == labels)
+    if not convolutions or not right.size:
+        return [], np.zeros((0, 0, 0), np.float16)
+    classes, firsts = np.unique(labels[right], return_index=True)
+    chosen = right[firsts]
+    images, targets = trainer.images("train", chosen), torch.from_numpy(classes.astype(np.int64)).to(trainer.device)
     trainer.network.eval()
-    with torch.no_grad():
-        predicted = trainer.network(images).argmax(dim=1)
-    maps: NDArray[np.float32] = grad_cam(trainer.network, convolutions[-1], images, predicted).cpu().numpy()
+    maps: NDArray[np.float32] = grad_cam(trainer.network, convolutions[-1], images, targets).cpu().numpy()
     maps /= np.maximum(maps.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
-    names = [trainer.splits.classes[int(label)] for label in predicted]
-    return {"images": chosen.tolist(), "predicted": names}, maps.astype(np.float16)
+    return chosen.tolist(), maps.astype(np.float16)
