@@ -12,7 +12,7 @@ from typing import Any, Protocol, SupportsFloat
 import gymnasium as gym
 
 from fer_gym import files, imports
-from fer_gym.errors import UsageError
+from fer_gym.errors import UsageError, without_callable
 
 GROUP = "fer_gym.agents"
 #: The group of what brings Gymnasium's vector environments to agents.
@@ -186,7 +186,7 @@ def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any])
         # What a function says of keywords that it does not know or misses; any other TypeError is a bug.
         if "keyword" not in str(error) and "required" not in str(error):
             raise
-        raise UsageError(f"agent: {name!r} does not take these settings: {error}") from error
+        raise UsageError(f"agent: {name!r} does not take these settings: {without_callable(str(error))}") from error
     except ImportError as error:
         raise UsageError(f"agent: {error}") from error
     check_has(agent, name, "learn")

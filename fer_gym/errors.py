@@ -1,5 +1,7 @@
 """The exceptions of this package: what a user can put right, told apart from what is a bug."""
 
+import re
+
 
 class UsageError(ValueError):
     """Something that was asked for is not allowed.
@@ -14,3 +16,8 @@ class DatasetError(UsageError):
 
     The message names the file and the row or member, what was found there, what was expected, and what to do.
     """
+
+
+def without_callable(message: str) -> str:
+    """Python's complaint about a keyword, without the name of the function or class, which nobody has typed."""
+    return re.sub(r"^\S+ (?=got an unexpected keyword)", "", message)

@@ -141,19 +141,24 @@ def synced(folder: Path) -> None:
             os.close(handle)
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, name: str = "probe") -> None:
     """Make a folder if it is not there, and see that files can be made in it: before hours of work, not after.
+
+    Args:
+        folder: to write to.
+        name: of the file to come, which may be too long for the system.
 
     Raises:
         UsageError: if they cannot.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = _beside(folder / "probe")
+        probe = _beside(folder / name)
         probe.write_bytes(b"\0")
         probe.unlink()
     except OSError as error:
-        raise UsageError(f"{folder}: cannot be written to ({error.strerror}); choose another --out") from error
+        why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
+        raise UsageError(f"{folder}: cannot be written to ({why}); choose another --out") from error
 
 
 @contextmanager

@@ -165,6 +165,7 @@ def _run(
 
     if minutes is not None:
         check_number("minutes", minutes, "(0, inf)")
+    page.check_places(out)
     place = None if root is None else str(root)
     try:
         done, failed = runner.run(suite, out, place, resume=resume, launch=launch, minutes=minutes)

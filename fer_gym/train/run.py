@@ -19,7 +19,7 @@ from fer_gym.envs import RegTuneEnv
 from fer_gym.envs.image_select.run import RunEnv
 from fer_gym.envs.reg_tune.vector import RegTuneVectorEnv
 from fer_gym.episodes import EpisodeLog, VectorEpisodeLog, in_words
-from fer_gym.errors import UsageError
+from fer_gym.errors import UsageError, without_callable
 from fer_gym.progress import progress
 from fer_gym.train import checkpoint
 from fer_gym.training import VERSION
@@ -85,13 +85,17 @@ def run(arguments: Arguments, out: Path, *, resume: bool, overwrite: bool = Fals
             arguments, on other data or of another version.
         Stopped: by Ctrl-C.
     """
-    path = out.with_name(f"{out.name}.checkpoint") / "state.pt"
+    if not out.name:
+        raise UsageError("out: it has no name; give the file of the agent, such as agents/mine")
+    # Runs to `mine` and to `mine.zip` may save the same file, so they share the checkpoint and its lock.
+    path = out.with_name(f"{out.name.removesuffix('.zip')}.checkpoint") / "state.pt"
     going_on = resume and path.exists()  # if that run was stopped while it saved, there may be an agent
     if not (overwrite or going_on):
         for place in _places(out):
             if place.exists():
                 raise UsageError(f"{place}: already there; add --overwrite to replace it, or choose another --out")
-    files.check_writable(path.parent)
+    for folder, name in ((out.parent, f"{out.name}.zip"), (path.parent, path.name)):
+        files.check_writable(folder, name)
     with files.held(path.with_name("running")):
         try:
             return _run(arguments, out, path, resume)
@@ -165,7 +169,7 @@ def _learner(arguments: Arguments, env: Any) -> agents.Agent:
         if not arguments.agent_settings:
             raise
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.agent_settings.items())
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        reason = f"{type(error).__name__}: {without_callable(str(error))}".partition("\n")[0]
         raise UsageError(f"agent: {arguments.agent!r} cannot be built with {given} ({reason})") from error
     agents.check_has(learner, arguments.agent, "save")
     return learner
@@ -201,6 +205,8 @@ def _make(arguments: Arguments, note: Callable[[dict[str, Any]], None]) -> tuple
     count = arguments.num_envs
     module, colon, _ = arguments.env_id.partition(":")
     try:
+        if colon and not module:
+            raise UsageError(f"environment {arguments.env_id!r}: there is no module's name before the colon")
         if colon:  # Gymnasium imports it too, but not from the working directory
             imports.import_module(module)
         if count == 1:
@@ -219,7 +225,7 @@ def _make(arguments: Arguments, note: Callable[[dict[str, Any]], None]) -> tuple
         if "unexpected keyword" not in str(error):
             raise
         what = str(error).partition(" was raised from")[0]  # Gymnasium adds all the keywords
-        raise UsageError(f"environment {arguments.env_id!r}: it does not take these keywords: {what}") from error
+        raise UsageError(f"environment {arguments.env_id!r}: it {without_callable(what)}") from error
     return several, agents.adapted(several)
 
 

@@ -28,19 +28,27 @@ def rewind(optimizer: torch.optim.Optimizer) -> None:
             tensor.zero_()
 
 
-def check(part: str, saved: Any, optimizer: torch.optim.Optimizer) -> None:
-    """Raise a `UsageError` unless `saved`, called `part`, is a state of such an optimiser of such a network.
+def state_dict(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """A copy of an optimiser's state, with `trained`, the places of the parameters that have one.
 
-    A parameter that no loss has reached yet has no state.
+    A parameter that no loss has reached yet has no state: without `trained`, an entry could be lost unnoticed.
     """
+    saved = optimizer.state_dict()
+    return copied({**saved, "trained": sorted(saved["state"])})  # type: ignore[no-any-return]
+
+
+def check(part: str, saved: Any, optimizer: torch.optim.Optimizer) -> None:
+    """Raise a `UsageError` unless `saved`, called `part`, is a `state_dict` of such an optimiser of such a network."""
     groups = optimizer.state_dict()["param_groups"]
-    states.check_keys(part, saved, ("state", "param_groups"))
+    states.check_keys(part, saved, ("state", "param_groups", "trained"))
     states.check_like(f"{part}.param_groups", saved["param_groups"], groups, values=True)
-    if not isinstance(saved["state"], dict):
-        states.check_keys(f"{part}.state", saved["state"], ())
+    trained = saved["trained"]
+    if not isinstance(trained, list) or not all(type(place) is int for place in trained):
+        states.refuse(f"{part}.trained", "is no list of whole numbers")
+    states.check_keys(f"{part}.state", saved["state"], trained)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for place, state in saved["state"].items():
-        if type(place) is not int or not 0 <= place < len(parameters):
+        if not 0 <= place < len(parameters):
             states.refuse(f"{part}.state.{place}", f"is of none of the {len(parameters)} parameters")
         tensor = parameters[place].detach()
         if isinstance(optimizer, torch.optim.SGD):
@@ -55,12 +63,12 @@ def load(optimizer: torch.optim.Optimizer, saved: dict[str, Any], *, in_place: b
 
     Args:
         optimizer: of `build`.
-        saved: its `state_dict`. A parameter that no loss has reached yet has no state.
+        saved: its `state_dict`.
         in_place: write into the tensors that the optimiser has.
     """
     if not (in_place and optimizer.state):
         # `load_state_dict` would share the tensors of `saved` with the optimiser.
-        optimizer.load_state_dict(copied(saved))
+        optimizer.load_state_dict(copied({name: saved[name] for name in ("state", "param_groups")}))
         return
     rewind(optimizer)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -16,7 +16,7 @@ from fer_gym.description import in_words
 from fer_gym.errors import UsageError
 
 #: Raised when the parts of a state change.
-FORMAT = 1
+FORMAT = 2
 _REMEDY = "load a whole state_dict() of an environment of the same keywords"
 
 
@@ -74,6 +74,8 @@ def check_like(part: str, found: Any, ours: Any, *, values: bool = False) -> Non
         kind = Tensor if isinstance(ours, Tensor) else np.ndarray
         if not isinstance(found, kind) or (found.dtype, found.shape) != (ours.dtype, ours.shape):
             refuse(part, f"is {_kind(found)}, expected {_kind(ours)}")
+        if isinstance(found, Tensor) and (found.layout is not torch.strided or found.is_meta):
+            refuse(part, f"is a tensor of layout {found.layout} on {found.device}, expected one of plain numbers")
     elif type(found) is not type(ours):
         refuse(part, f"is {_kind(found)}, expected {_kind(ours)}")
     elif isinstance(ours, list | tuple):

@@ -411,7 +411,7 @@ class Trainer:
         """The whole state, copied: network, optimiser, strengths and generators."""
         return {
             "network": optimizers.copied(self.network.state_dict()),
-            "optimizer": optimizers.copied(self._optimizer.state_dict()),
+            "optimizer": optimizers.state_dict(self._optimizer),
             "strengths": optimizers.copied(self._strengths),
             **self.generators(),
         }

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 import sys
 from pathlib import Path
 
@@ -121,7 +122,11 @@ def test_train_saves_an_agent_that_loads(tmp_path: Path):
         (["train", "--agent", "nobody"], "agent: 'nobody' is unknown"),
         (["train", "-e", "reward=praise"], "reward: 'praise' is unknown"),
         (["train", "-e", "limit"], "'limit' is not allowed; use KEY=VALUE"),
-        (["train", "-e", "limits=3"], "'limits'"),
+        (["train", "-e", "limits=3"], "environment 'ImageSelect-v0': it got an unexpected keyword argument 'limits'"),
+        (["train", "-s", "limits=3"], "take these settings: got an unexpected keyword argument 'limits'"),
+        (["train", ":ImageSelect-v0"], "environment ':ImageSelect-v0': there is no module's name before the colon"),
+        (["train", "--out", ""], "out: it has no name"),
+        (["train", "--out", "x" * 240], "cannot be written to (File name too long); choose another --out"),
         (["train", "RegTune-v0", "--agent", "reinforce"], "Reinforce needs Discrete(2)"),
         (["train", "RegTune-v0", "-s", "temperature=2"], "agent: 'ppo' does not take these settings"),
         (["train", "RegTune-v0", "-e", "chunks=0"], "chunks: 0 is not allowed"),
@@ -161,10 +166,18 @@ def test_bad_input_is_one_clear_line(arguments, message, tmp_path: Path, monkeyp
     assert not any(tmp_path.rglob("*.checkpoint"))
 
 
+def test_a_folder_in_the_reports_place_is_found_at_once(tmp_path: Path):
+    (tmp_path / "report.html").mkdir()
+    result = CliRunner().invoke(app, ["benchmark", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "report.html: a folder is in the report's place; move it away, or choose another --out" in result.stderr
+    assert result.stdout == ""
+
+
 @pytest.mark.parametrize("command", [["train", "-e", "limit=30", "-e", "pretrain_epochs=0"], ["benchmark"]])
 def test_an_output_that_cannot_be_written_is_found_at_once(command, tmp_path: Path):
     (tmp_path / "file").write_text("no folder")
     result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "file" / "out")])
     assert result.exit_code == 2
-    assert "cannot be written to (Not a directory); choose another --out" in result.stderr
+    assert re.search(r"cannot be written to \((Not a directory|it is no folder)\); choose another --out", result.stderr)
     assert result.stdout == ""

@@ -117,6 +117,7 @@ def huge() -> bytes:
     [
         (b"", "not a .npy file of one number"),
         (npy_of(np.array(3))[:-1], "not a .npy file of one number"),
+        (b"PK\3\4 no archive", "not a .npy file of one number"),
         (npy_of(np.array([3, 4])), "int64 of shape (2,)"),
         (npy_of(np.array({}, object)), "object of shape ()"),
         (huge(), "shape (1000000000000,)"),

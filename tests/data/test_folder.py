@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from fer_gym import DatasetError
 from fer_gym.data import Splits, load
@@ -53,6 +53,18 @@ def test_splits_given(tmp_path: Path, empty_cache: Path) -> None:
     assert splits.train.pixels[:, 0, 0, 0].tolist() == [*range(20, 50), *range(20)]
     assert [len(split) for split in (splits.train, splits.val, splits.test)] == [50, 5, 9]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cache", "faces"]
+
+
+def test_pixels_are_taken_as_they_are_stored(tmp_path: Path, empty_cache: Path) -> None:
+    root = write_splits(tmp_path / "faces")
+    path = root / "train" / "happy" / "turned.jpg"
+    stored = np.tile(np.array([0, 250], np.uint8).repeat((3, 3)), (5, 1))  # dark on the left
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 3  # by half a circle
+    Image.fromarray(stored).save(path, exif=turned, quality=95)
+    splits = load("folder", root)
+    (loaded,) = (pixels[0] for pixels in splits.train.pixels if np.ptp(pixels) > 200)
+    assert loaded[:, 0].max() < 50 < 200 < loaded[:, -1].min()
 
 
 def test_root_may_be_relative(tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

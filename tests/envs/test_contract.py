@@ -111,6 +111,17 @@ def actions_of(env: gym.Env[Any, Any], seed: int = 0) -> Iterator[Any]:
         yield space.sample()
 
 
+@first_of_each
+def test_numpys_whole_numbers_are_as_good_as_pythons(case: Case) -> None:
+    numbers = {name: value for name, value in SMALL[case.id].items() if type(value) is int}
+    traces = []
+    for kind in (int, np.int64, np.uint8):
+        env = case.make(**{name: kind(value) for name, value in numbers.items()})
+        traces.append([env.reset(seed=0), *play(env)])
+    assert same(traces[0], traces[1])
+    assert same(traces[0], traces[2])
+
+
 def play(env: gym.Env[Any, Any], steps: int | None = None, seed: int = 0) -> list[Step]:
     """Step to the end of the episode, or so many steps."""
     trace: list[Step] = []

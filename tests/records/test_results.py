@@ -56,8 +56,17 @@ def test_scores_are_paired_by_seed(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "text",
-    ['{"format": 3, "sui', "[1, 2]", "{}", "[" * 100_000, '{"format": 3, "suite": "small"}', "\udce9", "copy"],
-    ids=["half", "list", "no format", "deep", "no fields", "not UTF-8", "copy"],
+    [
+        '{"format": 3, "sui',
+        "[1, 2]",
+        "{}",
+        "[" * 100_000,
+        '{"format": 3, "suite": "small"}',
+        '{"format": true}',
+        "\udce9",
+        "copy",
+    ],
+    ids=["half", "list", "no format", "deep", "no fields", "format no number", "not UTF-8", "copy"],
 )
 def test_what_is_no_record_is_skipped_and_kept(tmp_path: Path, text):
     small_records.write(tmp_path, *small_records.walks())
@@ -71,6 +80,22 @@ def test_what_is_no_record_is_skipped_and_kept(tmp_path: Path, text):
     assert str(path) in line
     assert path.read_bytes() == before
     records.refuse_other_suites(tmp_path, "small")
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong", "said"),
+    [
+        ("scores", {"test": {"macro_f1": "<b>"}}, "'scores' has a value that is no number"),
+        ("episodes", [1], "'episodes' has a row that is no dict"),
+        ("settings", {"env": [1], "agent": "x", "agent_settings": {}}, "'settings' has no 'env' that is a dict"),
+    ],
+)
+def test_a_record_of_other_types_is_skipped_and_named(tmp_path: Path, part, wrong, said):
+    small_records.write(tmp_path, *small_records.walks())
+    path = tmp_path / "records" / "walk__random__0.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), part: wrong}))
+    (line,) = records.read_folder(tmp_path).skipped
+    assert line.startswith(f"{path}: not a record ({said})")
 
 
 def test_other_suites_and_versions_are_refused(tmp_path: Path):

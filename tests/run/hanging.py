@@ -38,6 +38,23 @@ class Leaving(KeepAll):
         sys.exit("enough")
 
 
+class Surrogate(KeepAll):
+    """Its message has what cannot be written as UTF-8."""
+
+    def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Any:
+        raise ValueError("a name of bytes: \udcff")
+
+
+class NoMessage(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no str")
+
+
+class Mute(KeepAll):
+    def learn(self, total_timesteps: int, callback: Any = None, **_: Any) -> Any:
+        raise NoMessage
+
+
 class WrongAction(KeepAll):
     def predict(self, *_: Any, **__: Any) -> Any:
         return "retain", None

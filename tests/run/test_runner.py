@@ -274,6 +274,16 @@ def test_an_agent_that_exits_costs_its_own_trial(launch, tmp_path: Path):
     assert failed["walk, leaving, seed 0"].startswith("SystemExit: enough (traceback: ")
 
 
+@pytest.mark.parametrize("launch", [launchers.in_turn, SIDE_BY_SIDE], ids=["in turn", "side by side"])
+def test_a_message_that_cannot_be_written_costs_its_own_trial(launch, tmp_path: Path):
+    arms = (Arm("surrogate", "hanging:Surrogate"), Arm("mute", "hanging:Mute"), Arm("all", "keep_all"))
+    done, failed = runner.run(_of_tiny_faces(arms, seeds=(0,)), tmp_path, None, resume=False, launch=launch)
+    assert [record["arm"] for record in done] == ["all"]
+    assert failed["walk, surrogate, seed 0"].startswith("ValueError: a name of bytes: \udcff (traceback: ")
+    assert failed["walk, mute, seed 0"].startswith("NoMessage: it has no message (traceback: ")
+    assert r"a name of bytes: \udcff" in (tmp_path / "records" / "walk__surrogate__0.log").read_text()
+
+
 def test_a_killed_process_costs_its_own_trial(tmp_path: Path):
     arms = (Arm("killed", "hanging:Killed"), Arm("one", "random", {"keep_ratio": 0.5}), Arm("all", "keep_all"))
     suite = _of_tiny_faces(arms, seeds=(0, 1))

@@ -2,11 +2,16 @@
 
 import os
 import re
+import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
+import fer_gym_agents
+from fer_gym.benchmark.run import runner
 from fer_gym.benchmark.spec import toml as own_suite
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite
 from fer_gym.cli.commands import app
@@ -152,18 +157,34 @@ def test_a_file_that_is_not_there(tmp_path: Path):
     assert "no.toml: it cannot be read as TOML" in result.stderr
 
 
-def test_the_documentations_file_is_one(tmp_path: Path):
-    page = Path(__file__).resolve().parents[2] / "docs" / "command_line.md"
-    (text,) = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+@pytest.mark.parametrize("page", ["command_line.md", "tutorials.md"])
+def test_the_documentations_file_runs(page: str, tmp_path: Path, monkeypatch):
+    root = Path(__file__).resolve().parents[2]
+    monkeypatch.syspath_prepend(root / "examples")
+    monkeypatch.setitem(sys.modules, "my_module", SimpleNamespace(MyAgent=fer_gym_agents.Reinforce))
+    (text,) = re.findall(r"```toml\n(.*?)```", (root / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "mine.toml").write_text(text)
     suite = own_suite.read(tmp_path / "mine.toml")
-    assert [task.env_id for task in suite.tasks] == ["ImageSelect-v0", "RegTune-v0"]
-    assert suite.tasks[0].removal == (0.1, 0.25)
+    if page == "command_line.md":
+        assert [task.env_id for task in suite.tasks] == ["ImageSelect-v0", "RegTune-v0"]
+        assert suite.tasks[0].removal == (0.1, 0.25)
+    less = {"limit": 40, "pretrain_epochs": 1}  # of which RegTune-v0 has the first alone
+    tasks = [
+        replace(task, env={**task.env, **less}, retrain_epochs=0, retrain_steps=5)
+        if isinstance(task, SelectionTask)
+        else replace(task, env={**task.env, "limit": 40, "chunks": 2}, episodes=min(task.episodes, 2))
+        for task in suite.tasks
+    ]
+    done, failed = runner.run(Suite("mine", tuple(tasks), suite.seeds[:1]), tmp_path / "out", None, resume=False)
+    assert failed == {}
+    assert len(done) == sum(len(task.arms) for task in tasks)
 
 
-@pytest.mark.parametrize("content", [b'name = "\xff"', b"x = " + b"[" * 100_000, b"\0", b"x = 1" + b"0" * 10_000])
+@pytest.mark.parametrize(
+    "content", [b'name = "\xff"', b"x = " + b"[" * 100_000, b"\0", b"x = 1" + b"0" * 10_000, b"a." * 9999]
+)
 def test_bytes_that_are_no_toml(tmp_path: Path, content: bytes):
-    """Not UTF-8, nested deeper than Python recurses, and a number that Python does not read."""
+    """Not UTF-8, nested deeper than Python recurses, a number that Python does not read, a key of 10,000 parts."""
     (tmp_path / "mine.toml").write_bytes(content)
     result = CliRunner().invoke(app, ["benchmark", "--suite", str(tmp_path / "mine.toml")])
     assert result.exit_code == 2

@@ -387,6 +387,9 @@ def test_two_runs_do_not_write_one_agent(tiny, tmp_path: Path):
     folder.mkdir()
     with files.held(folder / "running"), pytest.raises(UsageError, match=r"agent\.checkpoint: another run is writing"):
         training.run(arguments(episodes=1), tmp_path / "agent", resume=True)
+    # Stable-Baselines3 would write to the same file.
+    with files.held(folder / "running"), pytest.raises(UsageError, match=r"agent\.checkpoint: another run is writing"):
+        training.run(arguments(episodes=1), tmp_path / "agent.zip", resume=True)
     assert (folder / "running").exists()  # the other's folder is left alone
     training.run(arguments(episodes=1), tmp_path / "agent", resume=False)
     assert [path.name for path in tmp_path.iterdir()] == ["agent.zip"]

@@ -99,4 +99,17 @@ def fault(record: Record) -> str | None:
         for part in parts:
             if part not in record[name]:
                 return f"{name!r} has no {part!r}"
+    if type(record["settings"]["env"]) is not dict:
+        return "'settings' has no 'env' that is a dict"
+    if any(type(row) is not dict for row in record["episodes"]):
+        return "'episodes' has a row that is no dict"
+    if not _are_numbers(record["scores"]):
+        return "'scores' has a value that is no number"
     return None
+
+
+def _are_numbers(scores: Any) -> bool:
+    """Whether nested dictionaries have numbers, or None for what is not finite, and nothing else."""
+    if type(scores) is dict:
+        return all(map(_are_numbers, scores.values()))
+    return scores is None or type(scores) in (int, float)

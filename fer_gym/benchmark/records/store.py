@@ -68,7 +68,7 @@ def read(path: Path) -> Record:
         raise NotARecordError(
             f"{path}: not a record ({error}); move it away, and --resume runs its trial again"
         ) from error
-    if not isinstance(record, dict) or "format" not in record:
+    if not isinstance(record, dict) or type(record.get("format")) is not int:
         raise NotARecordError(f"{path}: not a record of format {FORMAT}; move it away")
     if record["format"] != FORMAT:
         raise OtherFormatError(f"{path}: a record of format {record['format']!r}, not of format {FORMAT}")

@@ -115,13 +115,25 @@ def make(folder: Path, root: str | None = None) -> Report:
     return Report(found.suite, _facts(found), tuple(found.missing), found.skipped, tuple(unshown), chapters)
 
 
+def check_places(folder: Path) -> None:
+    """See that no folder is where `write` puts its files: before the trials run, not after.
+
+    Raises:
+        UsageError: if one is.
+    """
+    for path in _places(folder):
+        if path.is_dir():
+            raise UsageError(f"{path}: a folder is in the report's place; move it away, or choose another --out")
+
+
+def _places(folder: Path) -> tuple[Path, Path, Path]:
+    return folder / "report.html", folder / "report.md", folder / "tables.csv"
+
+
 def write(report: Report, folder: Path) -> list[Path]:
     """Write `report.html`, `report.md` and `tables.csv` into a folder."""
-    written = {
-        folder / "report.html": html(report),
-        folder / "report.md": markdown(report),
-        folder / "tables.csv": tables.to_csv(report.tables),
-    }
+    contents = html(report), markdown(report), tables.to_csv(report.tables)
+    written = dict(zip(_places(folder), contents, strict=True))
     for path, text in written.items():
         # Renamed into its place: what was there, a link to another file too, is replaced and not written through.
         with files.written_whole(path) as file:

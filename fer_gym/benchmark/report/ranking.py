@@ -61,7 +61,7 @@ def profile(tasks: list[TaskResults]) -> Picture | None:
         f"{arm} {np.median(np.concatenate([task.normalised for task in each])):.2f}" for arm, each in placed.items()
     )
     one = panel(draw, "", f"Medians: {medians}", "normalised score", "share of runs above it", (5.2, 3.2))
-    caption = "Over all tasks and seeds. An arm whose line lies above another's at every score is the better one."
+    caption = f"Of {len(tasks)} tasks. An arm whose line lies above another's at every score is the better one."
     return Picture("Performance profiles", caption, (one,), tuple(look.items()))
 
 

@@ -127,8 +127,8 @@ def on_ray(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say, gp
     _refuse_silent_address(os.environ.get("RAY_ADDRESS", ""))
     try:
         ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level="warning")
-    except ConnectionError as error:
-        raise UsageError(f"RAY_ADDRESS: {error}") from error
+    except (ConnectionError, ValueError) as error:  # of an address that cannot be one
+        raise UsageError(f"RAY_ADDRESS: {error}".partition("\n")[0]) from error
     try:
         most = max(node["Resources"].get("GPU", 0.0) for node in ray.nodes() if node["Alive"])
         if gpus > most:  # Ray would wait for a node that has them
@@ -152,7 +152,7 @@ def _refuse_silent_address(address: str) -> None:
     if not (host and port.isdecimal()):  # auto, local, or none
         return
     try:
-        socket.create_connection((host, int(port)), timeout=10).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except (OSError, OverflowError) as error:
         raise UsageError(f"RAY_ADDRESS: nothing answers at {address}: {error}") from error
 
@@ -235,10 +235,14 @@ def _left_over(trial: Trial) -> Failure:
 
 def _failure(error: BaseException) -> Failure:
     cause = getattr(error, "cause", None) or error  # Ray's error holds the task's
+    try:
+        message = str(cause)
+    except Exception:  # an agent's exception may fail at that too
+        message = "it has no message"
     if isinstance(cause, UsageError):
-        return Failure(str(cause))
+        return Failure(message)
     # That of a worker is among the causes.
-    return Failure(f"{type(cause).__name__}: {cause}".partition("\n")[0], "".join(traceback.format_exception(error)))
+    return Failure(f"{type(cause).__name__}: {message}".partition("\n")[0], "".join(traceback.format_exception(error)))
 
 
 def _note_row(note: Callable[[str], None], name: str, row: dict[str, Any]) -> None:

@@ -117,7 +117,7 @@ def _logged(failure: Failure, log: Path) -> str:
         return failure.reason
     try:
         with files.written_whole(log) as file:
-            file.write(failure.traceback.encode())
+            file.write(failure.traceback.encode(errors="backslashreplace"))
     except OSError as error:
         return f"{failure.reason} (its traceback cannot be written to {log}: {error.strerror})"
     return f"{failure.reason} (traceback: {log})"

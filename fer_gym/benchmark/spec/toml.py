@@ -16,6 +16,8 @@ from fer_gym.checks import check_count, check_number
 from fer_gym.errors import UsageError
 
 _MOST_BYTES = 1 << 20
+# The time and memory that a key of n dotted parts takes grow with n squared.
+_MOST_DOTS = 1000
 _NUMBER = (int, float)
 _TASKS: dict[str, type[SelectionTask] | type[RegTuneTask]] = {
     kind.env_id: kind for kind in (SelectionTask, RegTuneTask)
@@ -36,7 +38,10 @@ def read(path: Path) -> Suite:
     try:
         if files.size_of(path) > _MOST_BYTES:
             raise UsageError(f"more than {_MOST_BYTES:,} bytes")
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
+            raise UsageError(f"a line with more than {_MOST_DOTS:,} dots")
+        content = tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: it cannot be read as TOML ({error})") from error
     try:

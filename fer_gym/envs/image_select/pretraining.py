@@ -15,7 +15,7 @@ import torch
 
 from fer_gym import files
 from fer_gym.data import cache
-from fer_gym.training import VERSION, Trainer
+from fer_gym.training import VERSION, Trainer, states
 
 # Networks in the cache: enough for a benchmark of ten seeds on three tasks.
 _KEPT = 32
@@ -62,7 +62,8 @@ def fingerprint(trainer: Trainer) -> str:
     digest.update(str(trainer.network).encode())
     for tensor in trainer.network.state_dict().values():
         digest.update(tensor.cpu().contiguous().numpy().data)
-    training = (VERSION, trainer.settings, trainer.device.type, trainer.bf16, len(trainer.splits.classes))
+    code = (VERSION, states.FORMAT)
+    training = (code, trainer.settings, trainer.device.type, trainer.bf16, len(trainer.splits.classes))
     digest.update(repr((training, torch.get_num_threads(), torch.__version__)).encode())
     return digest.hexdigest()
 
