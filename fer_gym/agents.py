@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import shutil
 from collections.abc import Callable
@@ -117,7 +119,7 @@ def load(name: str, path: Path, env: gym.Env[Any, Any]) -> Agent:
         UsageError: if the class cannot be found, or the file is not there.
     """
     try:
-        kind = imports.find(name)
+        kind = _find(name)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"the agent's class {name!r} cannot be found ({error})") from error
     if not path.is_file():
@@ -173,7 +175,7 @@ def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any])
         if found:
             factory = next(iter(found)).load()
         elif ":" in name:
-            factory = imports.find(name)
+            factory = _find(name)
         else:
             raise UsageError(f"agent: {name!r} is unknown; use {', '.join(names())} or module:Name")
     except (ImportError, AttributeError) as error:
@@ -191,6 +193,17 @@ def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any])
         raise UsageError(f"agent: {error}") from error
     check_has(agent, name, "learn")
     return agent
+
+
+def _find(name: str) -> Any:
+    """The object "module:Name".
+
+    The libraries of the reference agents, which an agent may import, try modules that are not installed. They are
+    imported first, so that they find none in the working directory.
+    """
+    with contextlib.suppress(ImportError):
+        importlib.import_module("fer_gym_agents")
+    return imports.find(name)
 
 
 def check_has(agent: Agent, name: str, method: str) -> None:

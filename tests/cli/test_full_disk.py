@@ -69,7 +69,7 @@ def test_an_output_that_is_full_is_found_before_training(tmp_path: Path) -> None
     assert run(tmp_path, "out", 0, TRAIN) == (
         2,
         "",
-        "fer-gym: out/agent.checkpoint: cannot be written to (No space left on device); choose another --out\n",
+        "fer-gym: out: cannot be written to (No space left on device); choose another --out\n",
     )
 
 
