@@ -1,4 +1,4 @@
-"""The exceptions of this package: what a user can put right, told apart from what is a bug."""
+"""What a user can put right, told apart from what is a bug: the exceptions of this package, and their words."""
 
 import re
 

@@ -98,6 +98,15 @@ def test_a_record_of_other_types_is_skipped_and_named(tmp_path: Path, part, wron
     assert line.startswith(f"{path}: not a record ({said})")
 
 
+def test_scores_nested_deeper_than_python_recurses_are_read(tmp_path: Path):
+    small_records.write(tmp_path, *small_records.walks())
+    path = tmp_path / "records" / "walk__random__0.json"
+    record = json.loads(path.read_text())
+    record["scores"]["deep"] = "here"
+    path.write_text(json.dumps(record).replace('"here"', '{"a": ' * 700 + "1" + "}" * 700))
+    assert records.read_folder(tmp_path).skipped == ()
+
+
 def test_other_suites_and_versions_are_refused(tmp_path: Path):
     small_records.write(tmp_path, *small_records.walks())
     with pytest.raises(ValueError, match=r"walk__keep-all__0.json: a record of suite 'small', not 'quick'"):

@@ -110,6 +110,11 @@ def fault(record: Record) -> str | None:
 
 def _are_numbers(scores: Any) -> bool:
     """Whether nested dictionaries have numbers, or None for what is not finite, and nothing else."""
-    if type(scores) is dict:
-        return all(map(_are_numbers, scores.values()))
-    return scores is None or type(scores) in (int, float)
+    waiting = [scores]  # in a loop: a damaged record may nest deeper than Python recurses
+    while waiting:
+        value = waiting.pop()
+        if type(value) is dict:
+            waiting += value.values()
+        elif value is not None and type(value) not in (int, float):
+            return False
+    return True
