@@ -48,6 +48,25 @@ class Page(HTMLParser):
         self.words.append(text)
 
 
+def test_a_record_of_which_no_report_can_be_made_is_skipped_and_named(folder: Path):
+    (_, damaged, *_) = (each for each in records.read_folder(folder) if "children" in each)
+    path = records.path_of(folder, "run", damaged["arm"], damaged["seed"])
+    records.write(path, {**damaged, "children": [None]})
+    made = report.make(folder)
+    (line,) = made.skipped
+    assert line.startswith(f"{path}: no report can be made of it (AttributeError: ")
+    assert "run" in made.chapters
+
+
+def test_a_fault_of_the_report_is_raised(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def fails(*_: object) -> None:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(report.tables, "over_tasks", fails)
+    with pytest.raises(TypeError, match="a bug"):
+        report.make(folder)
+
+
 def test_the_page_is_whole_and_needs_nothing_else(folder: Path):
     made = report.make(folder)
     page = Page(report.html(made))

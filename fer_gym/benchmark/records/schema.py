@@ -74,6 +74,9 @@ _FIELDS: dict[str, type] = {
     "scores": dict,
     "arrays": dict,
 }
+# JSON may nest deeper than Python recurses, and have whole numbers that no array holds.
+_MOST_DEEP = 32
+_LARGEST = 2**63
 _PARTS = {
     "settings": ("env", "agent", "agent_settings"),
     "plan": ("arms", "seeds"),
@@ -91,7 +94,9 @@ class NotARecordError(UsageError):
 
 
 def fault(record: Record) -> str | None:
-    """What a record lacks, in words; None if nothing."""
+    """What a record lacks, or has that a report cannot show, in words; None if nothing."""
+    if wrong := _not_plain({name: value for name, value in record.items() if name != "arrays"}):
+        return wrong
     for name, kind in _FIELDS.items():
         if type(record.get(name)) is not kind:
             return f"{name!r} is missing or no {kind.__name__}"
@@ -99,6 +104,11 @@ def fault(record: Record) -> str | None:
         for part in parts:
             if part not in record[name]:
                 return f"{name!r} has no {part!r}"
+    arms, seeds = record["plan"]["arms"], record["plan"]["seeds"]
+    if type(arms) is not dict or any(not _are(names, str) for names in arms.values()):
+        return "'plan' has no 'arms' that are lists of names"
+    if not _are(seeds, int):
+        return "'plan' has no 'seeds' that are whole numbers"
     if type(record["settings"]["env"]) is not dict:
         return "'settings' has no 'env' that is a dict"
     if any(type(row) is not dict for row in record["episodes"]):
@@ -108,13 +118,24 @@ def fault(record: Record) -> str | None:
     return None
 
 
+def _not_plain(value: Any, depth: int = 0) -> str | None:
+    if depth > _MOST_DEEP:
+        return f"it nests deeper than {_MOST_DEEP}"
+    if type(value) is str and not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        return f"it has text that cannot be written: {value!r}"
+    if type(value) is dict:
+        return _not_plain(list(value), depth) or _not_plain(list(value.values()), depth)
+    if type(value) is list:
+        return next(filter(None, (_not_plain(each, depth + 1) for each in value)), None)
+    return None
+
+
+def _are(values: Any, kind: type) -> bool:
+    return type(values) is list and all(type(value) is kind for value in values)
+
+
 def _are_numbers(scores: Any) -> bool:
     """Whether nested dictionaries have numbers, or None for what is not finite, and nothing else."""
-    waiting = [scores]  # in a loop: a damaged record may nest deeper than Python recurses
-    while waiting:
-        value = waiting.pop()
-        if type(value) is dict:
-            waiting += value.values()
-        elif value is not None and type(value) not in (int, float):
-            return False
-    return True
+    if type(scores) is dict:
+        return all(map(_are_numbers, scores.values()))
+    return scores is None or type(scores) is float or (type(scores) is int and -_LARGEST <= scores < _LARGEST)

@@ -95,6 +95,45 @@ def make(folder: Path, root: str | None = None) -> Report:
         DatasetError: if the data at `root` is not the data set's.
     """
     found = records.read_folder(folder)
+    try:
+        return _made(found, root)
+    except UsageError:
+        raise
+    except Exception:
+        showable = _showable(found, folder, root)
+        if showable is None:
+            raise
+        return _made(showable, root)
+
+
+def _showable(found: Results, folder: Path, root: str | None) -> Results | None:
+    """The results without the records of which alone no report can be made: damaged in a way that reading cannot see.
+
+    None if they are all or none of them: then the report is at fault.
+    """
+    skipped = list(found.skipped)
+    tasks = []
+    for task in found.tasks:
+        arms: dict[str, dict[int, Record]] = {arm: {} for arm in task.arms}
+        for record in task:
+            arm, seed = record["arm"], record["seed"]
+            alone = TaskResults(task.name, {arm: {seed: record}}, {arm: (seed,)})
+            try:
+                _made(Results(found.suite, (alone,), ()), root)
+            except UsageError:
+                raise
+            except Exception as error:
+                path = records.path_of(folder, task.name, arm, seed)
+                reason = f"{type(error).__name__}: {error}"
+                skipped.append(f"{path}: no report can be made of it ({reason}); move it away")
+            else:
+                arms[arm][seed] = record
+        tasks.append(TaskResults(task.name, arms, task.planned))
+    showable = Results(found.suite, tuple(tasks), tuple(skipped))
+    return showable if list(showable) and len(skipped) > len(found.skipped) else None
+
+
+def _made(found: Results, root: str | None) -> Report:
     unshown: list[str] = []
     shown = tuple(summary.table(task) for task in found.tasks if any(task))
     chapters: dict[str, tuple[Section, ...]] = {}
