@@ -89,6 +89,15 @@ def rlps_table1() -> list[Row]:
     return [lambda name: [published.get(ARMS.get(name, name), ""), *scores(name)]]
 
 
+def rlps_table4() -> list[Row]:
+    """Table 4 of RLPS: the published average accuracies and F1, then the scores."""
+    task = task_of("rlps-table4")
+    rows = papers.TABLES["rlps-table4"].rows
+    published = {row.arm.name: list(row.published.values()) for row in rows if row.arm is not None}
+    scores = scores_and_differences(task, (("keep_ratio",), *(("test", key) for key in TEST[1:])))
+    return [lambda name: published.get(ARMS.get(name, name), [""] * 4), lambda name: scores(name)]
+
+
 def rlps_table5() -> list[Row]:
     """Table 5 of RLPS: kinds of image, the seeds, the test scores."""
     task = task_of("rlps-table5")
@@ -147,6 +156,7 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
         task_of("noise", "fer2013-doubted"), ("auroc_doubted", "average_precision_doubted")
     ),
     "Table 1 of RLPS on FER2013": rlps_table1,
+    "Table 4 of RLPS on FER2013": rlps_table4,
     "Table 5 of RLPS on FER2013": rlps_table5,
     "Table 1 of Hong on FER2013": regtune_table1,
 }
