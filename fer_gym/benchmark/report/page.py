@@ -50,7 +50,7 @@ class Report:
         suite: the name of the suite.
         facts: what was run, by name.
         missing: trials without a record.
-        skipped: files that are no records.
+        skipped: files that are no records, and records of which no report can be made, each with the reason.
         unshown: what could not be shown, and why.
         chapters: each with its sections: first the summary; then the paper's table, if the suite runs one again; then
             each task's; at the end those over several tasks.
@@ -107,9 +107,9 @@ def make(folder: Path, root: str | None = None) -> Report:
 
 
 def _showable(found: Results, folder: Path, root: str | None) -> Results | None:
-    """The results without the records of which alone no report can be made: damaged in a way that reading cannot see.
+    """The results without the records that no report can be made of, each tried alone: damage that `read` cannot see.
 
-    None if they are all or none of them: then the report is at fault.
+    None if no report can be made of any record, or one of each: then not a record is at fault but the report.
     """
     skipped = list(found.skipped)
     tasks = []
