@@ -314,6 +314,23 @@ _ALL: tuple[CalibratedTask, ...] = (
         retrain_steps=1000,
     ),
     _selection(
+        "PairFlips",
+        "three of ten labels are the next class's",
+        "The wrong labels agree with each other, so the network learns the confusion as if it were the truth: it "
+        "gives a wrong label a probability of three tenths.",
+        {
+            "limit": 2000,
+            "noise": ("pair", 0.3),
+            **_FLIPS,
+            "pretrain_epochs": 24,
+            "retain_cost": 0.25,
+            "augment": {"flip": True, "shift": 3, "border": "reflect"},
+        },
+        clean=0.7,
+        version=1,
+        retrain_steps=3000,
+    ),
+    _selection(
         "Junk",
         "three of four images show no face; labels are not seen",
         "Most of the data set is useless, and nothing but the course of the training tells which part.",
