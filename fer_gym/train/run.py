@@ -16,7 +16,7 @@ import fer_gym
 from fer_gym import agents, files, imports
 from fer_gym.description import description
 from fer_gym.envs import RegTuneEnv
-from fer_gym.envs.image_select.run import RunEnv
+from fer_gym.envs.image_select.run_env import RunEnv
 from fer_gym.envs.reg_tune.vector import RegTuneVectorEnv
 from fer_gym.episodes import EpisodeLog, VectorEpisodeLog, in_words
 from fer_gym.errors import UsageError, without_callable

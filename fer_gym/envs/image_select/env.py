@@ -16,7 +16,8 @@ from fer_gym.envs.base import ScalarEnv, keywords_of
 from fer_gym.envs.image_select import rewards
 from fer_gym.envs.image_select.picture import WalkPicture
 from fer_gym.envs.image_select.rewards import RewardFunction
-from fer_gym.envs.image_select.run import Run, RunEnv
+from fer_gym.envs.image_select.run import Run
+from fer_gym.envs.image_select.run_env import RunEnv
 from fer_gym.envs.image_select.walk import Walk
 from fer_gym.training import NetworkFactory
 

@@ -17,7 +17,8 @@ from fer_gym.checks import check_choice, check_count, check_options, flag_in
 from fer_gym.envs.image_select import rewards
 from fer_gym.envs.image_select.env import ImageSelectEnv
 from fer_gym.envs.image_select.picture import WalkPicture
-from fer_gym.envs.image_select.run import Run, RunEnv
+from fer_gym.envs.image_select.run import Run
+from fer_gym.envs.image_select.run_env import RunEnv
 from fer_gym.envs.image_select.walk import ShardedWalk
 from fer_gym.errors import UsageError
 
