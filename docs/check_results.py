@@ -80,13 +80,16 @@ def scores_and_differences(task: TaskResults, keys: tuple[tuple[str, ...], ...])
     return cells
 
 
-def rlps_table1() -> list[Row]:
-    """Table 1 of RLPS: the published accuracy, then the scores."""
-    task = task_of("rlps-table1")
-    rows = papers.TABLES["rlps-table1"].rows
-    published = {row.arm.name: next(iter(row.published.values())) for row in rows if row.arm is not None}
+def rlps_tables_1_to_3() -> list[Row]:
+    """Tables 1 to 3 of RLPS: the published accuracies, then the scores."""
+    task = task_of("rlps-table2")
+    published: dict[str, list[str]] = {}
+    for number in (1, 2, 3):
+        for row in papers.TABLES[f"rlps-table{number}"].rows:
+            if row.arm is not None:
+                published.setdefault(row.arm.name, []).extend(row.published.values())
     scores = scores_and_differences(task, (("keep_ratio",), *(("test", key) for key in TEST[:3])))
-    return [lambda name: [published.get(ARMS.get(name, name), ""), *scores(name)]]
+    return [lambda name: published[ARMS.get(name, name)], scores]
 
 
 def rlps_table4() -> list[Row]:
@@ -155,7 +158,7 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "Labels that people doubt": lambda: noise(
         task_of("noise", "fer2013-doubted"), ("auroc_doubted", "average_precision_doubted")
     ),
-    "Table 1 of RLPS on FER2013": rlps_table1,
+    "Tables 1, 2 and 3 of RLPS on FER2013": rlps_tables_1_to_3,
     "Table 4 of RLPS on FER2013": rlps_table4,
     "Table 5 of RLPS on FER2013": rlps_table5,
     "Table 1 of Hong on FER2013": regtune_table1,

@@ -87,6 +87,12 @@ def test_a_suite_is_found_by_its_name():
         assert papers.of_suite(name) is None
 
 
+def test_on_one_data_set_tables_1_to_3_are_the_same_trials():
+    # docs/paper_tables.md has one run for all three.
+    first, *others = (TABLES[f"rlps-table{number}"].suite("small") for number in (1, 2, 3))
+    assert all((suite.tasks, suite.seeds) == (first.tasks, first.seeds) for suite in others)
+
+
 def test_everything_that_is_not_the_papers_is_said():
     said = TABLES["rlps-table2"].differs(TABLES["rlps-table2"].suite("small"))
     assert said[:5] == [
