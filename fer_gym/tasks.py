@@ -194,6 +194,8 @@ _SCORES: dict[str, dict[str, tuple[float, ...]]] = {
 # retaining the image, and every image is credited, retained or not.
 _SELECT = {"batch_size": 64, "pretrain_epochs": 5, "baseline": "marginal", "retain_cost": 0.11, "credit": "signed"}
 _FLIPS = {**_SELECT, "pretrain_epochs": 8, "observe_label": True}
+# Mirrored and shifted images: a network knows the wrong labels by heart later.
+_AUGMENTED = {**_FLIPS, "pretrain_epochs": 24, "augment": {"flip": True, "shift": 3, "border": "reflect"}}
 
 
 def _selection(
@@ -294,13 +296,7 @@ _ALL: tuple[CalibratedTask, ...] = (
         "two of five labels are another class's",
         "A network learns wrong labels by heart, if late: its images are mirrored and shifted. The reward tells "
         "them from right ones only before that, and an agent that keeps them feeds them to the network that pays it.",
-        {
-            "limit": 2000,
-            "noise": ("symmetric", 0.4),
-            **_FLIPS,
-            "pretrain_epochs": 24,
-            "augment": {"flip": True, "shift": 3, "border": "reflect"},
-        },
+        {"limit": 2000, "noise": ("symmetric", 0.4), **_AUGMENTED},
         clean=0.6,
         version=1,
         retrain_steps=3000,
@@ -318,14 +314,7 @@ _ALL: tuple[CalibratedTask, ...] = (
         "three of ten labels are the next class's",
         "The wrong labels agree with each other, so the network learns the confusion as if it were the truth: it "
         "gives a wrong label a probability of three tenths.",
-        {
-            "limit": 2000,
-            "noise": ("pair", 0.3),
-            **_FLIPS,
-            "pretrain_epochs": 24,
-            "retain_cost": 0.25,
-            "augment": {"flip": True, "shift": 3, "border": "reflect"},
-        },
+        {"limit": 2000, "noise": ("pair", 0.3), **_AUGMENTED, "retain_cost": 0.25},
         clean=0.7,
         version=1,
         retrain_steps=3000,
