@@ -70,7 +70,11 @@ def benchmark(
 def reproduce(
     table: Annotated[str, typer.Argument(help=f"One of {', '.join(TABLES)}.")],
     scale: Annotated[
-        str, typer.Option(help="smoke: a minute on embedded faces; small: FER2013 on two cores; paper: all of it.")
+        str,
+        typer.Option(
+            help="smoke: a minute on embedded faces; small: a part of FER2013 on two cores; full: the whole of it, for "
+            "hours; paper: all settings of the paper, on a GPU."
+        ),
     ] = "smoke",
     out: Annotated[Path | None, typer.Option(help="Where records and report go; by default results/SUITE.")] = None,
     dataset: Annotated[

@@ -183,7 +183,7 @@ def test_several_seeds_and_arms_that_the_paper_does_not_have(tmp_path: Path):
     ("arguments", "said"),
     [
         (["rlps-table9"], "table: 'rlps-table9' is unknown; use one of rlps-table1,"),
-        (["rlps-table1", "--scale", "large"], "scale: 'large' is unknown; use 'smoke', 'small', 'paper'"),
+        (["rlps-table1", "--scale", "large"], "scale: 'large' is unknown; use 'smoke', 'small', 'full', 'paper'"),
         (["rlps-table3", "--dataset", "mnist"], "dataset: 'mnist' is unknown; use 'synthetic', "),
     ],
 )
