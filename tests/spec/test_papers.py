@@ -108,6 +108,7 @@ def test_everything_that_is_not_the_papers_is_said():
     )
     first = TABLES["rlps-table1"]
     assert "learning rate 0.001, not 0.01" in first.differs(first.suite("small"))
+    assert "augment flip and shift 4, not none" in first.differs(first.suite("full"))
     hong = TABLES["regtune-table1"]
     assert hong.differs(hong.suite("small"))[:4] == [
         "at most 250 training images",

@@ -140,7 +140,8 @@ def _said(name: str, value: Any, *, alone: bool = False) -> str:
     elif name == "learning_rate":
         text = f"{value:g}"
     elif name == "augment":
-        text = "none" if value is None else " and ".join(f"{change} {most}" for change, most in value.items())
+        of = [change if most is True else f"{change} {most}" for change, most in (value or {}).items()]
+        text = " and ".join(of) or "none"
     return text if alone else f"{name.replace('_', ' ')} {text}"
 
 
