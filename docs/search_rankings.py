@@ -21,7 +21,7 @@ from fer_gym.training import Outputs, Trainer
 from fer_gym_agents.selection.margins import margins
 from fer_gym_agents.selection.shapley import knn_shapley
 
-TASKS = ("ImageSelect-Flips-v1", "ImageSelect-PairFlips-v0", "ImageSelect-Junk-v1")
+TASKS = ("ImageSelect-Flips-v1", "ImageSelect-PairFlips-v1", "ImageSelect-Junk-v1")
 EPOCHS = (6, 12, 24, 48)
 FOLDS = 5
 
