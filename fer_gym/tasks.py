@@ -317,8 +317,8 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "PairFlips",
         "three of ten labels are the next class's",
-        "The wrong labels agree with each other, so the network learns the confusion as if it were the truth: it "
-        "gives a wrong label a probability of three tenths.",
+        "The wrong labels agree with each other, so the network learns the confusion as if it were the truth, and "
+        "gives wrong labels a probability of more than a quarter in the mean.",
         {"limit": 2000, "noise": ("pair", 0.3), **_AUGMENTED, "retain_cost": 0.25},
         clean=0.7,
         version=1,

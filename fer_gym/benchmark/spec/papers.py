@@ -297,8 +297,9 @@ def _hong_task(scale: str, dataset: str) -> RegTuneTask:
         return RegTuneTask(dataset, arms.tuners("small"), small, episodes=40, children=3)
     if scale == "full":
         full = {**env, **_hong_printed(dataset), "network": "rlps_cnn", "chunks": 150}
-        table = arms.tuners("rlps_cnn")[: len(_HONG_METHODS)]  # without the arms that the table does not have
-        return RegTuneTask(dataset, table, full, episodes=12, children=1)
+        names = {arm.name for arm in _HONG_METHODS.values()}
+        of_table = tuple(arm for arm in arms.tuners("rlps_cnn") if arm.name in names)
+        return RegTuneTask(dataset, of_table, full, episodes=12, children=1)
     paper = {**env, **_hong_printed(dataset), "chunks": 400}
     return RegTuneTask(dataset, arms.tuners("resnet34"), paper, episodes=20, children=1)
 
