@@ -149,6 +149,17 @@ def test_the_score_of_a_callable_is_its_place_between_the_references(tiny: Calib
     assert json.loads(json.dumps(made.as_json()))["normalised"]["estimate"] == made.normalised.estimate
 
 
+def test_a_frozen_walk_after_the_last_episode_counts(tiny: CalibratedTask) -> None:
+    def refreshed(env: gym.Env, seed: int) -> Cleaner:
+        cleaner = Cleaner(env, seed)
+        env.reset(options={"freeze": True})
+        for _ in range(60):
+            env.step(1)
+        return cleaner
+
+    assert fer_gym.score(tiny.id, refreshed, [0]).env_steps == 2 * 60
+
+
 def test_a_callable_gets_no_more_steps_than_the_budget(tiny: CalibratedTask) -> None:
     with pytest.raises(UsageError, match=r"^budget: it is 60 steps, and they are spent"):
         fer_gym.score(tiny.id, greedy, [0])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_gym.benchmark.records import learning_steps
+from fer_gym.benchmark.records import learning_steps, value
 from fer_gym.benchmark.report.statistics import Interval, MeanInterval, mean_interval, normalised
 from fer_gym.benchmark.run import image_select, reg_tune
 from fer_gym.benchmark.spec import calibrated
@@ -111,7 +111,6 @@ def of_outcomes(task: CalibratedTask, agent: str, seeds: Sequence[int], outcomes
     drawn = tuple(each["test"]["macro_f1"] for each in scores)
     by_mean = tuple(each["test_by_mean"]["macro_f1"] for each in scores)
     place = (task.trivial.scores, task.reference.scores)
-    rows = [outcome["episodes"][-1] if outcome["episodes"] else {} for outcome in outcomes]
     return Score(
         task.id,
         agent,
@@ -121,6 +120,14 @@ def of_outcomes(task: CalibratedTask, agent: str, seeds: Sequence[int], outcomes
         mean_interval(by_mean),
         normalised(by_mean, *place),
         normalised(drawn, *place),
-        float(np.mean([row.get("env_steps", 0) for row in rows])),
+        float(np.mean([_env_steps(each) for each in outcomes])),
         float(np.mean([learning_steps(each) for each in scores])),
     )
+
+
+def _env_steps(outcome: Mapping[str, Any]) -> float:
+    """The environment steps that an agent learnt from: those of frozen walks after its last episode as well."""
+    steps = value(outcome["scores"], "env_steps", "learning")
+    if steps is not None:
+        return steps
+    return float(outcome["episodes"][-1]["env_steps"]) if outcome["episodes"] else 0.0

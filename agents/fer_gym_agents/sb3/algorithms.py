@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from fer_gym.errors import UsageError
 from fer_gym_agents.base import bounded_box, check_retains, episode_length
 from fer_gym_agents.sb3.credit_algorithms import CreditA2C, walk_settings
-from fer_gym_agents.sb3.policies import Blind, BoxPolicy, Symlog
+from fer_gym_agents.sb3.policies import PER_CLASS, Blind, BoxPolicy, Symlog
 
 # The size of an off-policy algorithm's replay buffer: more steps than it takes here; Stable-Baselines3's is a million.
 _MEMORY = 100_000
@@ -23,13 +23,26 @@ _MEMORY = 100_000
 def a2c(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> A2C:
     """A2C: one gradient step an episode; in ImageSelect-v0 on the images' credits.
 
+    In ImageSelect-v0 it has PPO's policy, entropy bonus and Adam, and more frozen walks: 40 before the first episode
+    and four after each.
+
     Args:
         env: either environment.
         seed: of the agent and of its environment's first reset.
         settings: any keyword of `stable_baselines3.A2C`, in place of the defaults here.
     """
     if images := episode_length(env, "num_images"):
-        return CreditA2C(env=env, seed=seed, **walk_settings(images, {"learning_rate": 3e-3, **settings}))
+        of_a_walk = {
+            "learning_rate": 3e-3,
+            "use_rms_prop": False,
+            "ent_coef": 0.08,
+            # PPO makes hundreds of gradient steps of a walk, A2C one: it needs more of the walks that train no network.
+            "pretrain_episodes": 40,
+            "refresh_episodes": 4,
+        }
+        policy_kwargs = {**PER_CLASS, **(settings.get("policy_kwargs") or {})}
+        settings = {**of_a_walk, **settings, "policy_kwargs": policy_kwargs}
+        return CreditA2C(env=env, seed=seed, **walk_settings(images, settings))
     bounded_box(env, "A2C")
     defaults = {
         "policy": BoxPolicy,

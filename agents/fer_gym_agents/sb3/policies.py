@@ -76,6 +76,11 @@ class PerClass(FlattenExtractor):
         return (hidden[:, :, None] * label[:, None, :]).flatten(1) if self.classes else hidden
 
 
+#: `policy_kwargs` of a policy on `PerClass`, which has the layers; actor and critic are a linear layer each on one of
+#: their own.
+PER_CLASS = {"features_extractor_class": PerClass, "net_arch": [], "share_features_extractor": False}
+
+
 class Blind(FlattenExtractor):
     """Zeros in place of every observation: a policy on top of them cannot use the state."""
 

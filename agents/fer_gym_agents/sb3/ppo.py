@@ -13,14 +13,11 @@ from stable_baselines3.common.vec_env import VecEnv
 from fer_gym.errors import UsageError
 from fer_gym_agents.base import bounded_box, episode_length
 from fer_gym_agents.sb3.credit_algorithms import CreditPPO, batch_size_for, walk_settings, without_batch_warning
-from fer_gym_agents.sb3.policies import Blind, BoxPolicy, PerClass, Symlog
+from fer_gym_agents.sb3.policies import PER_CLASS, Blind, BoxPolicy, Symlog
 from fer_gym_agents.sb3.time_baseline import TimeBaselinePPO
 
 if TYPE_CHECKING:
     from sb3_contrib import RecurrentPPO
-
-# The extractor has the layers; actor and critic are a linear layer each on one of their own.
-_PER_CLASS = {"features_extractor_class": PerClass, "net_arch": [], "share_features_extractor": False}
 
 
 def ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = False, **settings: Any) -> PPO:
@@ -52,7 +49,7 @@ def ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = 
             environment that has no `chunks`.
     """
     if images := episode_length(env, "num_images"):
-        policy_kwargs = {"features_extractor_class": Blind} if blind else _PER_CLASS
+        policy_kwargs = {"features_extractor_class": Blind} if blind else PER_CLASS
         return without_batch_warning(
             CreditPPO, env=env, seed=seed, **_of_a_walk(env, images, settings, **policy_kwargs)
         )
