@@ -1,5 +1,6 @@
 """Sphinx's configuration. Pages that repeat what the code says are generated here, from the code."""
 
+import dataclasses
 import inspect
 import os
 import re
@@ -121,22 +122,39 @@ def differences(learners, others):
     return [*lines, ""]
 
 
+def together(*tasks):
+    """The arms that several suites have of one task."""
+    from fer_gym.benchmark.records import TaskResults
+
+    arms = {arm: by_seed for task in tasks for arm, by_seed in task.arms.items()}
+    planned = {arm: seeds for task in tasks for arm, seeds in task.planned.items()}
+    return TaskResults(tasks[0].name, arms, planned)
+
+
+def best_first(task):
+    """A task with its arms in the order of their mean scores."""
+    from fer_gym.benchmark.report import summary
+
+    def mean(arm):
+        found = summary.scores(task, arm).values()
+        return sum(found) / len(found)
+
+    return dataclasses.replace(task, arms={arm: task.arms[arm] for arm in sorted(task.arms, key=mean, reverse=True)})
+
+
 def baselines():
     """The records of the suite "standard" by task, and beside them those of rankings with another setting."""
     from fer_gym.benchmark import records
-    from fer_gym.benchmark.records import TaskResults
 
     found = {task.name: task for task in records.read_folder(DOCS / "results" / "standard").tasks}
     for task in records.read_folder(DOCS / "results" / "rankings").tasks:
-        other = found[task.name]
-        found[task.name] = TaskResults(task.name, {**other.arms, **task.arms}, {**other.planned, **task.planned})
+        found[task.name] = together(found[task.name], task)
     return found
 
 
 def ranking():
     """The arms that were run in every current task with both REINFORCE and PPO, and their performance profiles."""
     from fer_gym.benchmark import records
-    from fer_gym.benchmark.records import TaskResults
     from fer_gym.benchmark.report import ranking
     from fer_gym.tasks import CURRENT
 
@@ -146,11 +164,7 @@ def ranking():
         for task in records.read_folder(DOCS / "results" / "rl").tasks
         if task.name in CURRENT and all(task.arms.get(arm) for arm in ("REINFORCE", "PPO"))
     ]
-    tasks = [
-        TaskResults(task.name, {**task.arms, **others.arms}, {**task.planned, **others.planned})
-        for task in learnt
-        if (others := standard.get(task.name))
-    ]
+    tasks = [together(task, standard[task.name]) for task in learnt if task.name in standard]
     profile = ranking.profile(tasks)
     (DOCS / "_generated" / "profile.svg").write_bytes(profile.panels[0].svg)
     legend = ", ".join(f'<span style="color: {look.colour}">━━</span>&nbsp;{arm}' for arm, look in profile.legend)
@@ -187,8 +201,8 @@ def task_sections():
         lines += [f"Environment: `{task.env_id}` with"]
         lines += [f"`{', '.join(f'{key}={value!r}' for key, value in task.env.items())}`.", ""]
         found = [tasks[task.id] for tasks in scored if task.id in tasks and any(tasks[task.id])]
-        for of_suite in found:
-            lines += [summary.table(of_suite).markdown(), ""]
+        if found:
+            lines += [summary.table(best_first(together(*found))).markdown(), ""]
         if len(found) == 2:
             lines += differences(*found)
         sections.append("\n".join(lines))
