@@ -290,8 +290,8 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "Flips",
         "two of five labels are another class's",
-        "A network learns wrong labels by heart within 20 epochs. The reward tells them from right ones "
-        "only before that, and an agent that keeps them feeds them to the network that pays it.",
+        "A network learns wrong labels by heart within 20 epochs. The reward tells them from right ones only before "
+        "that, and an agent that keeps wrong labels trains the network that computes its reward on them.",
         {"limit": 2000, "noise": ("symmetric", 0.4), **_FLIPS},
         clean=0.6,
         retrain_steps=1000,
@@ -299,8 +299,9 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "Flips",
         "two of five labels are another class's",
-        "A network learns wrong labels by heart, if late: its images are mirrored and shifted. The reward tells "
-        "them from right ones only before that, and an agent that keeps them feeds them to the network that pays it.",
+        "A network learns wrong labels by heart, if late: its images are mirrored and shifted. The reward tells them "
+        "from right ones only before that, and an agent that keeps wrong labels trains the network that computes its "
+        "reward on them.",
         {"limit": 2000, "noise": ("symmetric", 0.4), **_AUGMENTED},
         clean=0.6,
         version=1,
@@ -346,8 +347,8 @@ _ALL: tuple[CalibratedTask, ...] = (
     _selection(
         "RareClasses",
         "45 % of the frequent classes' labels are wrong, 10 % of the rare ones'",
-        "Disgust and surprise are one image in forty, so most labels that name them are wrong. Who "
-        "removes all of those gives up the classes' F1.",
+        "Disgust and surprise are one image in forty, so most labels that name them are wrong. "
+        "Removing all of those gives up the classes' F1.",
         {
             "dataset": "synthetic-rare",
             "limit": 3500,

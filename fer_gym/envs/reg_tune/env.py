@@ -94,8 +94,8 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
     the validation F1 is that of the whole split, over all classes. The training F1 is that of the training forward
     passes, with the regularisers at work, or, with `train_f1="eval"`, of the same batches scored again in evaluation
     mode. The paper's reward can be raised without learning: whatever lowers the training F1 raises it, strong dropout
-    above all. Never report it as success. "val_f1_change" is sound: its return is the last validation F1 minus the
-    first.
+    above all. Never report it as success. "val_f1_change" is sound: its return is the last validation F1 minus that
+    of the warm-up, or 0.
 
     ## Start and end
     Every `reset` builds a new child, of an instance that it draws where there are `instances`:
