@@ -23,7 +23,7 @@ _REMEDY = "the reference agents need pip install 'fer-gym[agents]'"
 
 
 class Agent(Protocol):
-    """What every algorithm of Stable-Baselines3 is."""
+    """An agent, as the algorithms of Stable-Baselines3 are; `load` comes beside it."""
 
     def learn(self, total_timesteps: int, callback: Any = None) -> Any:
         """Learn for so many steps of the environment."""
@@ -67,7 +67,7 @@ class Budget(gym.Wrapper[Any, Any, Any, Any]):
         """
         self._taken += not self._frozen
         if self._taken > self.budget:
-            raise UsageError(f"budget: it is {self.budget:,} steps, and they are spent; learn from no more")
+            raise UsageError(f"budget: its {self.budget:,} steps are spent; stop learning")
         return self.env.step(action)
 
 
@@ -84,7 +84,7 @@ def save(agent: Agent, path: Path) -> dict[str, str] | None:
         save_by(path, agent, path)
     except OSError as error:
         reason = error.strerror or error
-        raise UsageError(f"{path}: the agent cannot be written there ({reason}); mend that, and --resume") from error
+        raise UsageError(f"{path}: the agent cannot be written ({reason}); mend that, and add --resume") from error
     kind = type(agent)
     return {"class": f"{kind.__module__}:{kind.__qualname__}", "file": path.name} if path.is_file() else None
 

@@ -17,8 +17,8 @@ class EpisodeLog(gym.Wrapper[Any, Any, Any, Any]):
     Args:
         env: the environment.
         note: is called with each row: `reward`, the episode's return; `validation`, the scores of the whole split;
-            `env_steps` and `gradient_steps`, all that were taken so far, those of frozen episodes and of warm-up chunks
-            included; and what `_of_selection` or `_of_regularization` add.
+            `env_steps` so far, frozen episodes included; `gradient_steps` so far, warm-ups included, pretraining not;
+            and what `_of_selection` or `_of_regularization` add.
 
     Attributes:
         rows: of all episodes so far.
@@ -55,7 +55,7 @@ class EpisodeLog(gym.Wrapper[Any, Any, Any, Any]):
 
 
 class VectorEpisodeLog(gym.vector.VectorWrapper):
-    """`EpisodeLog` of K environments at once.
+    """`EpisodeLog` of K environments at once; call `reset` after each episode, not an environment's autoreset.
 
     All walkers of ImageSelect-v0 share an episode, so it has one row: its return is the walkers' mean. Each child of
     RegTune-v0 has its own.

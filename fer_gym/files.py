@@ -168,7 +168,7 @@ def held(path: Path) -> Iterator[None]:
     Nothing is kept out on Windows, nor on a file system without locks.
 
     Args:
-        path: of the lock's file. It stays: who removed it could remove another's.
+        path: of the lock's file. It is never removed: it may be another process's by then.
 
     Raises:
         UsageError: if another process holds it.
@@ -193,7 +193,7 @@ def remove_unfinished(folder: Path, seconds: float = 0.0) -> None:
 
     Args:
         folder: to look in.
-        seconds: what is younger stays. Where other processes may be writing, longer than they take for a file.
+        seconds: younger files stay. Where other processes may be writing, more than they take for a file.
     """
     for path in folder.glob(f".*{_UNFINISHED}"):
         with contextlib.suppress(FileNotFoundError):

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def printable(text: str) -> str:
-    r"""Text for a terminal: a control character but for line ends, such as ESC, as Python writes it, such as \x1b.
+    r"""Text for a terminal: control characters other than line ends are escaped as in Python, ESC as \x1b.
 
     Names of classes, arms and files come from files, and a terminal obeys the escape sequences in them.
     """

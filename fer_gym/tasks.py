@@ -1,8 +1,8 @@
-"""The calibrated tasks: environments in which a good agent can be told from doing nothing, and what scores say so.
+"""The calibrated tasks: environments in which a good agent measurably outscores doing nothing.
 
-Each is a Gymnasium id. `TASKS[id]` says everything about it: the environment, the learner's budget, how an outcome is
-scored, and what two arms of reference score: `trivial`, the better of doing nothing and chance, and `reference`, the
-best that is known. An agent's normalised score is its place between the two,
+Each is a Gymnasium id. `TASKS[id]` has the environment, the learner's budget, how an outcome is scored, and the scores
+of two reference arms: `trivial`, the better of doing nothing and chance, and `reference`, the best that is known. An
+agent's normalised score is its place between the two,
 
     (mean test macro F1 - mean of trivial) / (mean of reference - mean of trivial),
 
@@ -76,10 +76,9 @@ class CalibratedTask:
         env_id: "ImageSelect-v0" or "RegTune-v0".
         env: its keywords.
         episodes: what a learner may use; frozen walks of ImageSelect-v0 train no network and are not counted.
-        scoring: how an outcome is scored. In ImageSelect-v0 a network is trained from scratch on the images kept:
-            `retrain_steps`, its gradient steps, as many whatever was kept; `keep_at_most`, the share of the images of
-            which a larger selection keeps as many at random; `test_labels`. In RegTune-v0 `children`, the fresh ones
-            that are regularised.
+        scoring: how an outcome is scored. In ImageSelect-v0 a network is trained from scratch on the images kept, for
+            `retrain_steps` gradient steps; a selection above the share `keep_at_most` is cut to it at random. In
+            RegTune-v0 the agent regularises `children` fresh children.
         trivial: the better of doing nothing and chance.
         reference: the oracle, or the best that was found on tuning seeds.
         others: what else was calibrated: the worse of doing nothing and chance, and in RegTune-v0 the best constant
@@ -213,7 +212,7 @@ def _selection(
     version: int = 0,
     **scoring: Any,
 ) -> CalibratedTask:
-    """A task of ImageSelect-v0, calibrated by keeping all, by chance and by the oracle, who keep as many.
+    """A task of ImageSelect-v0, calibrated by keeping all, and by chance and the oracle, which keep the share `clean`.
 
     Args:
         name: the id's.

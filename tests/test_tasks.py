@@ -161,7 +161,7 @@ def test_a_frozen_walk_after_the_last_episode_counts(tiny: CalibratedTask) -> No
 
 
 def test_a_callable_gets_no_more_steps_than_the_budget(tiny: CalibratedTask) -> None:
-    with pytest.raises(UsageError, match=r"^budget: it is 60 steps, and they are spent"):
+    with pytest.raises(UsageError, match=r"^budget: its 60 steps are spent"):
         fer_gym.score(tiny.id, greedy, [0])
 
 

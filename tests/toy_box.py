@@ -1,4 +1,4 @@
-"""Episodes of `chunks` steps, each paid by how near an action comes to a target."""
+"""Episodes of `chunks` steps, each rewarded by how near an action comes to a target."""
 
 from typing import Any
 

@@ -17,7 +17,7 @@ from fer_gym.errors import UsageError
 
 
 class Memoryless(ABC):
-    """`predict` as Stable-Baselines3 has it, for agents whose actions depend on nothing but the observation."""
+    """`predict` as Stable-Baselines3 has it, for agents that carry no state from step to step."""
 
     env: gym.Env[Any, Any]
 

@@ -1,4 +1,4 @@
-"""Tasks, suites and the runner that compares agents on them. It knows agents by name only."""
+"""Tasks, suites and the runner that compares agents on them. No agent is imported here: arms name or hold them."""
 
 from importlib.util import find_spec
 

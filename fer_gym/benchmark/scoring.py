@@ -1,4 +1,4 @@
-"""One number for an agent in a calibrated task: how much of what can be won it won."""
+"""The normalised score of an agent in a calibrated task: 0 is the trivial reference, 1 the best known one."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ class Score:
         task: the id.
         agent: its name.
         seeds: that it was scored under.
-        scores: test macro F1 by seed, under the agent's mean action.
-        drawn: the same with actions drawn, as the agent learnt.
+        scores: test macro F1 by seed, under `predict(..., deterministic=True)`.
+        drawn: the same under `deterministic=False`, as the agent learnt.
         raw: the mean of `scores`, with Student's 95 % interval.
         normalised: (mean - trivial) / (reference - trivial), with a bootstrap interval that resamples the references'
             seeds as well.
         normalised_drawn: the same of `drawn`.
-        env_steps: that the agent learnt from, the mean over seeds; frozen walks included.
+        env_steps: that the agent learnt from, the mean over seeds; frozen walks included, branches of `Greedy` and
+            `PopulationBasedTraining` not.
         gradient_steps: of the networks that it learnt from and of those of its own, likewise; without the pretraining.
     """
 

@@ -18,6 +18,7 @@ from fer_gym.errors import UsageError
 from fer_gym.progress import printable
 
 if TYPE_CHECKING:  # with PyTorch and Matplotlib, which the other commands do not need
+    from fer_gym.benchmark.records import Record
     from fer_gym.benchmark.report import page
     from fer_gym.benchmark.run.launchers import Launcher
     from fer_gym.benchmark.spec.tasks import Suite
@@ -32,14 +33,14 @@ _Launcher = Annotated[str, typer.Option(help="local, or ray: trials as tasks of 
 _Gpus = Annotated[
     float | None, typer.Option(help="GPUs that a trial asks Ray for, such as 0.25; by default none.", min=0)
 ]
-_Resume = Annotated[bool, typer.Option("--resume", help="Run only the trials that have no record yet.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Run only the trials that have no record yet.")]
 
 
 def benchmark(
     suite: Annotated[str, typer.Option(help=f"One of {', '.join(SUITES)}, or a TOML file of your own.")] = "quick",
     out: Annotated[Path, typer.Option(help="Where the records and the report go.")] = Path("results"),
     root: Annotated[Path | None, typer.Option(help="The file or folder of the suite's data set.")] = None,
-    resume: _Resume = False,
+    resume: Resume = False,
     seeds: Annotated[
         str | None, typer.Option(help="Other seeds than the suite's, such as 0,1,2; 'tuning': 100,101,102.")
     ] = None,
@@ -81,7 +82,7 @@ def reproduce(
         str | None, typer.Option(help="Run it on this data set, in place of the scale's: a name of `fer-gym data ls`.")
     ] = None,
     root: Annotated[Path | None, typer.Option(help="The file or folder of the data set.")] = None,
-    resume: _Resume = False,
+    resume: Resume = False,
     workers: _Workers = None,
     minutes: _Minutes = None,
     launcher: _Launcher = "local",
@@ -165,21 +166,34 @@ def _run(
 ) -> None:
     """Run a suite, print a chapter of its report, by default the summary, and write the report."""
     from fer_gym.benchmark.report import page
-    from fer_gym.benchmark.run import runner
 
     if minutes is not None:
         check_number("minutes", minutes, "(0, inf)")
     page.check_places(out)
+    done, failed = run_trials(suite, out, root, resume, launch, minutes)
+    if done:
+        made = page.make(out, None if root is None else str(root))
+        _print(made, chapter or page.SUMMARY)
+        _write(made, out)
+    exit_if_failed(failed)
+
+
+def run_trials(
+    suite: Suite, out: Path, root: Path | None, resume: bool, launch: Launcher, minutes: float | None = None
+) -> tuple[list[Record], dict[str, str]]:
+    """The records of a suite, and why each trial without one has failed; Ctrl-C exits, and says how to go on."""
+    from fer_gym.benchmark.run import runner
+
     place = None if root is None else str(root)
     try:
-        done, failed = runner.run(suite, out, place, resume=resume, launch=launch, minutes=minutes)
+        return runner.run(suite, out, place, resume=resume, launch=launch, minutes=minutes)
     except KeyboardInterrupt:
         print(f"\nfer-gym: stopped; the finished trials are in {out}, go on with --resume", file=sys.stderr)
         raise typer.Exit(errors.INTERRUPTED) from None
-    if done:
-        made = page.make(out, place)
-        _print(made, chapter or page.SUMMARY)
-        _write(made, out)
+
+
+def exit_if_failed(failed: dict[str, str]) -> None:
+    """Name the trials that failed, and exit with status 1 if there are some."""
     for trial, reason in failed.items():
         print(printable(f"fer-gym: {trial} failed: {reason}"), file=sys.stderr)
     if failed:

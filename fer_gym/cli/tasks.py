@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fer_gym import data, files
-from fer_gym.cli import errors
-from fer_gym.cli.benchmark import launcher_of, seeds_of
+from fer_gym.cli.benchmark import Resume, exit_if_failed, launcher_of, run_trials, seeds_of
 from fer_gym.cli.train import settings_of
-from fer_gym.progress import printable
 from fer_gym.tasks import CANDIDATES, TASKS, CalibratedTask
 
 if TYPE_CHECKING:
@@ -24,7 +21,6 @@ app = typer.Typer(help="List the calibrated tasks, and make their references aga
 
 _Task = Annotated[str, typer.Argument(metavar="ID", help="One of those that `fer-gym tasks ls` lists.")]
 _Root = Annotated[Path | None, typer.Option(help="The file or folder of the task's data set, if it is in files.")]
-_Resume = Annotated[bool, typer.Option("--resume", help="Run only the trials that have no record yet.")]
 _Workers = Annotated[int, typer.Option(help="Trials side by side, each with its share of the cores.", min=1)]
 
 
@@ -40,7 +36,7 @@ def list_tasks() -> None:
             f"{task.id:28}{task.trivial.mean:8.3f}{task.reference.mean:10.3f}{headroom:>22}{task.episodes:9}"
             f"{learning:9,}{scoring:9,}\n  {task.summary}"
         )
-    print("Test macro F1; the headroom with its 95 % interval; gradient steps at most.")
+    print("Test macro F1; the headroom with its 95 % interval; gradient steps at most, pretraining included.")
 
 
 @app.command()
@@ -48,7 +44,7 @@ def calibrate(
     task: _Task,
     out: Annotated[Path, typer.Option(help="Where the records go.")] = Path("results/calibration"),
     root: _Root = None,
-    resume: _Resume = False,
+    resume: Resume = False,
     workers: _Workers = 1,
 ) -> None:
     """Make a task's references again, under seeds of their own, and compare them with those that are frozen."""
@@ -63,9 +59,9 @@ def calibrate(
             if each["arm"] == reference.name
         ]
         low, high = reference.interval
-        mean = f"{sum(scores) / len(scores):.4f}" if scores else "none"
         print(
-            f"{reference.name}: mean {mean} of {len(scores)} seeds; frozen {reference.mean:.4f} [{low:.4f}, {high:.4f}]"
+            f"{reference.name}: mean {sum(scores) / len(scores):.4f} of {len(scores)} seeds; frozen "
+            f"{reference.mean:.4f} [{low:.4f}, {high:.4f}]"
         )
         print(f"  {tuple(round(each, 4) for each in scores)}")
 
@@ -77,10 +73,10 @@ def score(
     out: Annotated[Path, typer.Option(help="Where the records and score.json go.")] = Path("results/score"),
     settings: Annotated[list[str], typer.Option("--set", "-s", help="KEY=VALUE: a keyword of the agent.")] = [],  # noqa: B006
     root: _Root = None,
-    resume: _Resume = False,
+    resume: Resume = False,
     workers: _Workers = 1,
 ) -> None:
-    """Let an agent learn in a calibrated task, and say how much of what can be won it won."""
+    """Let an agent learn in a calibrated task, and print its normalised score."""
     from fer_gym.benchmark import scoring
     from fer_gym.benchmark.spec import calibrated
     from fer_gym.benchmark.spec.tasks import Arm, Suite
@@ -90,28 +86,17 @@ def score(
     numbers = seeds_of(seeds)
     suite = Suite("score", (calibrated.task_of(found, (arm,)),), numbers)
     records = _run(suite, out, found, root, resume, workers)
-    if len(records) == len(numbers):
-        made = scoring.of_outcomes(found, agent, numbers, sorted(records, key=lambda each: numbers.index(each["seed"])))
-        print(made)
-        text = json.dumps(made.as_json())
-        print(text)
-        with files.written_whole(out / "score.json") as file:
-            file.write(f"{text}\n".encode())
+    made = scoring.of_outcomes(found, agent, numbers, sorted(records, key=lambda each: numbers.index(each["seed"])))
+    print(made)
+    text = json.dumps(made.as_json())
+    print(text)
+    with files.written_whole(out / "score.json") as file:
+        file.write(f"{text}\n".encode())
 
 
 def _run(suite: Suite, out: Path, task: CalibratedTask, root: Path | None, resume: bool, workers: int) -> list[Record]:
-    """Run a suite of one task; trials that failed are named, and the command fails when it has printed the rest."""
-    from fer_gym.benchmark.run import runner
-
+    """Run a suite of one task and return its records; if a trial failed, name it and exit with status 1."""
     place = root or data.default_root(task.env.get("dataset", data.DRAWN[0]))
-    launch = launcher_of("local", workers)
-    try:
-        records, failed = runner.run(suite, out, None if place is None else str(place), resume=resume, launch=launch)
-    except KeyboardInterrupt:
-        print(f"\nfer-gym: stopped; the finished trials are in {out}, go on with --resume", file=sys.stderr)
-        raise typer.Exit(errors.INTERRUPTED) from None
-    for trial, reason in failed.items():
-        print(printable(f"fer-gym: {trial} failed: {reason}"), file=sys.stderr)
-    if failed:
-        raise typer.Exit(1)
+    records, failed = run_trials(suite, out, place, resume, launcher_of("local", workers))
+    exit_if_failed(failed)
     return records

@@ -22,7 +22,7 @@ __all__ = ["DATASETS", "DRAWN", "DatasetError", "Split", "Splits", "default_root
 #: What each data set is.
 DATASETS = {
     "synthetic": "faces drawn by the package: seven expressions, 48x48 grey; needs no root",
-    "synthetic-rare": "those faces, of which disgust, surprise and fear are rare in training; needs no root",
+    "synthetic-rare": "as synthetic, but disgust, surprise and fear are rare in training; needs no root",
     "fer2013": f"FER2013: seven expressions, 48x48 grey; root: {fer2013.FORMS}",
     "rafdb": f"RAF-DB: seven expressions, colour; root: {rafdb.FORMS}",
     "expw": f"ExpW: seven expressions, colour; root: {expw.FORMS}",

@@ -35,7 +35,8 @@ PRETRAINED = "pretrained"
 _TEMPORARY = ".building-"
 #: What builders and writers left unfinished and is older than this is removed.
 STALE_SECONDS = 24 * 3600.0
-# Arrays of so many bytes, labels among them, are compared with their checksums at each use: that takes milliseconds.
+# Arrays of at most so many bytes, labels among them, are compared with their checksums at each use, which takes
+# milliseconds.
 _CHECKED_BYTES = 1 << 24
 # What the system says of a disk without room.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

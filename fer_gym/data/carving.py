@@ -37,7 +37,7 @@ def carve(
         labels: int64, (N,).
         classes: their names.
         shares: of all images, for each part.
-        rng: decides who goes where.
+        rng: deals out the images.
         groups: (N,), sortable: images of equal entries stay together. None: each image is a group.
 
     Returns:
@@ -121,8 +121,7 @@ def _deal(tallies: list[Counter[int]], needs: list[list[int]], rng: np.random.Ge
             part = next((part for part in range(len(needs)) if is_wanted(group, part)), None)
             if part is not None and is_spare(group):
                 give(group, part)
-    # Where every group with a class is far larger than a part's share, none came nearer. One must go there all the
-    # same.
+    # If every group with a class is far larger than a part's share, the part has none yet. It gets one all the same.
     for part in range(len(needs)):
         for label in groups_with:
             if not any(label in tallies[group] for group in np.flatnonzero(part_of == part)):
@@ -150,7 +149,7 @@ def carved(
             unless they are carved.
         classes: their names.
         shares: "val", and perhaps "test", to its share of the training images.
-        seed: decides who goes where.
+        seed: deals out the images.
         where: as for `carve`.
     """
 

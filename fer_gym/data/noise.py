@@ -2,13 +2,12 @@
 
 `noise` is None or one of
 
-- "faces", or ("faces", (full, half, none)): so many of the images keep the full face, show half of it, or
-  none;
-- ("symmetric", rate): so many labels become another class, each equally likely;
-- ("pair", rate): so many labels c become c + 1 (the last class becomes the first);
-- ("per_class", rates): of each class, so many labels become another class, each equally likely;
-- ("duplicates", (share, sources)): so many of the images become near-copies, pictures and labels, of a few others,
-  which are so many of all images;
+- "faces", or ("faces", (full, half, none)): the shares of the images with the full face, half of it, and none;
+- ("symmetric", rate): the share `rate` of the labels becomes another class, each equally likely;
+- ("pair", rate): the share `rate` of the labels c becomes c + 1 (the last class becomes the first);
+- ("per_class", rates): as "symmetric", with a rate for each class;
+- ("duplicates", (share, sources)): a share of the images becomes near-copies, pictures and labels, of others, which are
+  the share `sources` of all images;
 - "ferplus": nothing is altered; FER2013's images are marked whose label FER+'s voters contradict.
 """
 
@@ -120,8 +119,8 @@ def apply(split: Split, noise: Any, classes: int, rng: np.random.Generator) -> S
         rng: decides everything.
 
     Returns:
-        The split with `noise` (what was done to each image) and `clean_labels` (the labels before); the split itself
-        if `noise` is None.
+        The split with `noise` (what was done to each image) and `clean_labels` (the labels before; a duplicate's is its
+        source's); the split itself if `noise` is None or "ferplus".
 
     Raises:
         UsageError: if the noise is none of those allowed, or it is "ferplus" and the split has no FER+ marks.

@@ -32,7 +32,7 @@ def keywords_of(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Picture(Protocol):
-    """What draws an environment and shows the frames in a window."""
+    """Shows the frames of an environment in a window."""
 
     def show(self, frame: NDArray[np.uint8], fps: int) -> None:
         """Show a frame, uint8 (H, W, 3), at no more than `fps` frames a second."""
@@ -60,9 +60,9 @@ class NetworkEnv(Described, ABC):
 
     @abstractmethod
     def made_for(self) -> dict[str, Any]:
-        """All that decides a state's future, as JSON values: the data's fingerprint, network, training and episode.
+        """What a state must match, as JSON values: the data's fingerprint, network, training and episode.
 
-        A state has it under the same name, and is loaded only where it is the same.
+        A state stores it as `made_for`. How steps are rewarded and observed is not compared.
         """
 
     @abstractmethod

@@ -21,7 +21,7 @@ class UniformInfo(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorAr
     `instance`), 0 or False. The entries of an inner dictionary are keys of their own: `validation_macro_f1`,
     `hyperparameters_dropout`.
 
-    In `ImageSelect-v0` each info has four arrays of N entries, so a recording of one episode has N arrays of each.
+    Keys that other wrappers add are dropped. In `ImageSelect-v0` an episode has N + 1 infos of four arrays (N,) each.
 
     Args:
         env: `ImageSelect-v0` or `RegTune-v0`, scalar, possibly wrapped.

@@ -165,7 +165,8 @@ def put_back(path: Path, content: dict[str, Any], agent: Any, env: EpisodeLog) -
     Raises:
         UsageError: if the content is not what `write` wrote.
     """
-    # The wrappers want a reset before the first step, and the agent's seed for it must not wait for a later one.
+    # The wrappers need a reset before the first step. It also uses up the seed that the agent has set, which would
+    # otherwise reseed the environment at its next reset.
     agent.get_env().reset()
     with _refused(path):
         env.unwrapped.load_state_dict(_unpacked(content["env"]))  # type: ignore[attr-defined]

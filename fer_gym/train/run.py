@@ -1,4 +1,4 @@
-"""One run of `fer-gym train`: learn, write a checkpoint after each episode, save the agent."""
+"""One run of `fer-gym train`: learn, write a checkpoint after each rollout, save the agent."""
 
 from __future__ import annotations
 
@@ -67,12 +67,13 @@ class Stopped(Exception):
 def run(arguments: Arguments, out: Path, *, resume: bool, overwrite: bool = False) -> list[dict[str, Any]]:
     """Train an agent, print a line for each episode, and save the agent.
 
-    After each episode a checkpoint is written beside `out`. It is removed when the agent is saved.
+    After each rollout in which an episode ended, a checkpoint is written beside `out`, if the agent can be resumed
+    (`checkpoint.obstacle`). It is removed when the agent is saved.
 
     Args:
         arguments: of the run.
         out: where the agent is saved.
-        resume: go on after the last whole episode of a stopped run with the same arguments. The agent and the rows are
+        resume: go on after the last checkpoint of a stopped run with the same arguments. The agent and the rows are
             those of a run that never stopped, bit for bit.
         overwrite: replace an agent that is there.
 

@@ -22,7 +22,7 @@ class Augmentation:
 
     Attributes:
         flip: mirror left and right, with probability 1/2.
-        shift: at most so many pixels, along each axis; every whole number of them is as likely.
+        shift: by -shift to shift pixels along each axis, every whole number as likely.
         border: "zeros" or "reflect", see `BORDERS`.
 
     Raises:

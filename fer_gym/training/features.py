@@ -38,7 +38,7 @@ def check_logits(network: nn.Module, image_shape: tuple[int, int, int], classes:
         logits = _try(network, network, image_shape, pictures)
         check_shape(network, logits, pictures, classes)
         if not logits.is_floating_point():
-            raise UsageError(f"network: found logits of {logits.dtype}, expected of {_name(network)} floating point")
+            raise UsageError(f"network: {_name(network)} returned logits of {logits.dtype}, expected floating point")
     if not _try(network, network, image_shape, with_gradient=True).requires_grad:
         raise UsageError(
             f"network: the logits of {_name(network)} do not depend on a parameter that can be trained; give it one, "
@@ -55,7 +55,7 @@ def check_shape(network: nn.Module, logits: object, pictures: int, classes: int)
     if not isinstance(logits, Tensor) or logits.shape != (pictures, classes):
         found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise UsageError(
-            f"network: found logits {found} for {pictures} pictures, expected of {_name(network)} a tensor of "
+            f"network: {_name(network)} returned logits {found} for {pictures} pictures, expected a tensor of "
             f"shape ({pictures}, {classes})"
         )
 

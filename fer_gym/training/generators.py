@@ -49,7 +49,7 @@ _DRAWS = {
     *(torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.random_, torch.Tensor.bernoulli_),
     *(torch.Tensor.exponential_, torch.Tensor.geometric_, torch.Tensor.log_normal_, torch.Tensor.cauchy_),
     *(torch.Tensor.bernoulli, torch.Tensor.multinomial),
-    # PyTorch hands these over whole, and what they call inside no more.
+    # PyTorch passes these on as one call; the draws inside them are not seen.
     *(
         each
         for each in vars(nn.init).values()

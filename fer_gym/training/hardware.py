@@ -67,10 +67,10 @@ def takes_images(device: torch.device, size: int) -> bool:
     free, _ = torch.cuda.mem_get_info(device)
     if size > free // 2:
         logging.getLogger(__name__).warning(
-            "the images take %.2f GiB, %s has %.2f GiB free: they stay in the memory map, which is slower",
+            "the images take %.2f GiB, over half of the %.2f GiB free on %s: they stay memory-mapped, which is slower",
             size / 2**30,
-            device,
             free / 2**30,
+            device,
         )
         return False
     return True
@@ -141,7 +141,7 @@ def out_of_memory_explained(device: torch.device, batch_size: int | None = None)
     """
     try:
         yield
-    except (torch.cuda.OutOfMemoryError, RuntimeError) as error:
+    except RuntimeError as error:  # OutOfMemoryError is one
         if not (isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)):
             raise
         if batch_size is None:
@@ -159,8 +159,8 @@ def one_thread_in_a_worker() -> None:
     """Leave the other cores to the siblings of this process, if it is a worker and nobody has set its threads.
 
     K workers with all cores each wait for one another's threads most of the time. A worker is a daemonic process, as
-    those of Gymnasium's, Stable-Baselines3's and Tianshou's vector environments are. Who wants more threads there sets
-    OMP_NUM_THREADS, or calls `torch.set_num_threads` with another number than PyTorch's own.
+    those of Gymnasium's, Stable-Baselines3's and Tianshou's vector environments are. Only a spawned worker may have
+    more: set OMP_NUM_THREADS or MKL_NUM_THREADS, or `torch.set_num_threads` to another number than PyTorch's own.
     """
     named = {"OMP_NUM_THREADS", "MKL_NUM_THREADS"} & os.environ.keys()
     if multiprocessing.current_process().daemon and not named and torch.get_num_threads() == _DEFAULT_THREADS:

@@ -16,8 +16,8 @@ from fer_gym.data.splits import Split
 
 # How many images' grey levels are counted at once.
 _COUNTED = 1024
-# Of a memory map larger than the first, what was read is given back whenever it is more than the second. An image that
-# is read by itself brings about ten times its bytes into memory: the kernel maps what lies around it.
+# The pages of a memory map larger than the first are released whenever more than the second was read. An image that is
+# read by itself brings about ten times its bytes into memory: the kernel maps what lies around it.
 _LARGE_BYTES, _KEPT_BYTES = 1 << 30, 1 << 24
 # The pixels and labels of a split on a device, shared by all trainers of the process.
 _on_devices: WeakKeyDictionary[Split, dict[torch.device, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
@@ -34,7 +34,7 @@ class Images:
     Args:
         split: mostly a memory map.
         device: where batches are wanted.
-        resident: copy the whole split to the device, unless it is there; else each batch is copied when it is cut.
+        resident: keep the whole split on the device, copied once; if False, each batch is copied when it is cut.
     """
 
     def __init__(self, split: Split, device: torch.device, *, resident: bool) -> None:
@@ -90,7 +90,7 @@ def give_back(pixels: NDArray[np.uint8]) -> None:
 
 
 def mean_and_std(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation per channel, each (C,), in grey levels; exact, from a histogram."""
+    """Mean and standard deviation (at least 1) per channel, each float32 (C,), in grey levels, from a histogram."""
     levels = np.arange(256)
     counts = np.zeros((pixels.shape[1], 256), np.int64)
     for start in range(0, len(pixels), _COUNTED):

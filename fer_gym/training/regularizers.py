@@ -212,7 +212,7 @@ def changed_batch(regularizer: Regularizer, images: Tensor, targets: Targets) ->
     )
     if not fits:
         raise UsageError(
-            f"regularizers: {regularizer.name!r} returned another batch than it must: images of shape "
+            f"regularizers: {regularizer.name!r} returned a wrong batch; it must return images of shape "
             f"{tuple(images.shape)} and {images.dtype}, and a list of pairs of a weight (0-dimensional) and labels "
             f"(int64, {tuple(targets[0][1].shape)})"
         )

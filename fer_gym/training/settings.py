@@ -28,7 +28,7 @@ from fer_gym.training.version import VERSION
 _fingerprints: WeakKeyDictionary[Splits, str] = WeakKeyDictionary()
 
 
-#: Images of a gradient step: more would not fit into memory, and hang before they do not.
+#: Images of a gradient step, at most: a larger batch would hang, and then run out of memory.
 MOST_IN_A_BATCH = 1 << 16
 
 

@@ -15,18 +15,18 @@ from torch import Tensor
 from fer_gym.description import in_words
 from fer_gym.errors import UsageError
 
-#: Raised when the parts of a state change.
+#: Bump it when the parts of a state change.
 FORMAT = 2
 _REMEDY = "load a whole state_dict() of an environment of the same keywords"
 
 
 def header(made_for: dict[str, Any]) -> dict[str, Any]:
-    """The first entries of a state: its format, and a description of all that decides whose future it is."""
+    """The first entries of a state: its format, and the data and settings that it was made for."""
     return {"format": FORMAT, "made_for": made_for}
 
 
 def check_header(state: Any, made_for: dict[str, Any]) -> None:
-    """Raise unless `state` is a dictionary of this format that was made for the same."""
+    """Raise unless `state` is a dictionary of this format with an equal `made_for`."""
     if not isinstance(state, dict):
         raise UsageError(f"state: it is {_kind(state)}, expected a dictionary; {_REMEDY}")
     for part in ("format", "made_for"):

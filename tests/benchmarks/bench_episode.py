@@ -2,7 +2,7 @@
 
 The episode: REINFORCE acts on every image and retains it, the network trains on all of them, every image and the
 validation split are evaluated, the policy is updated. The reference: the same trainer's epoch on every image and one
-pass over them, before and after each episode. An episode is held against the mean of the two: a machine changes its
+pass over them, before and after each episode. An episode is compared with the mean of the two: a machine changes its
 speed over the minutes that they take.
 
 Run: python tests/benchmarks/bench_episode.py [--root FER2013] [--limit N] [--network NAME] [--walkers K] [--episodes N]

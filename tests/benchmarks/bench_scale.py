@@ -1,4 +1,4 @@
-"""How the cost grows, in time and memory: images, walkers, observation width, children. Draws what it measures.
+"""How the cost grows, in time and memory: images, walkers, observation width, children. Plots what it measures.
 
 Each point is a process of its own, whose peak memory is its alone.
 

@@ -84,7 +84,7 @@ def test_an_agent_that_finds_no_room_is_elsewhere(tmp_path: Path) -> None:
 def test_a_record_that_finds_no_room_is_elsewhere(tmp_path: Path) -> None:
     status, _, err = run(tmp_path, "out", 8, BENCHMARK)
     assert (status, "Traceback" in err) == (2, False)
-    (said,) = re.findall("cannot be written .*; the record is in (.*): mend that, move its files to out/records", err)
+    (said,) = re.findall("cannot be written .*; the record is in (.*): make out/records writable", err)
     assert {path.suffix for path in Path(said).iterdir()} == {".json", ".npz"}
 
 
@@ -94,7 +94,7 @@ def test_an_agent_of_a_benchmark_costs_its_own_trial(tmp_path: Path) -> None:
     assert (status, "Traceback" in err) == (1, False)
     said = [line for line in err.splitlines() if line.startswith("fer-gym: faces, learner, seed ")]
     assert len(said) == 2
-    assert all("the agent cannot be written there (No space left on device); mend that" in line for line in said)
+    assert all("the agent cannot be written (No space left on device); mend that" in line for line in said)
 
 
 def test_a_picture_that_finds_no_room(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What runs trials draws nothing, so that a worker loads no library for it."""
+"""The modules that run trials import no plotting library, so a worker loads none."""
 
 import subprocess
 import sys

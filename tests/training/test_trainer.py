@@ -590,5 +590,5 @@ class WideInBatches(nn.Module):
 def test_a_network_whose_width_changes_with_the_batch_is_named() -> None:
     splits = tiny_data.splits(30)
     made = Trainer(splits, TrainerSettings(network=lambda *_: WideInBatches(), batch_size=8, precision="fp32"))
-    with pytest.raises(UsageError, match=r"^network: found logits \(8, 4\) for 8 pictures, expected of WideInBatches"):
+    with pytest.raises(UsageError, match=r"^network: WideInBatches returned logits \(8, 4\) for 8 pictures"):
         made.train_steps(np.arange(30), 1)

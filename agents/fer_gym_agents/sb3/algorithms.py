@@ -80,7 +80,7 @@ def sac(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = 
     """SAC on RegTune-v0, with a fixed entropy coefficient of .01 (Stable-Baselines3's `ent_coef`).
 
     Stable-Baselines3's default adapts the coefficient, from 1 downwards. A chunk changes F1 by some .05, so an entropy
-    bonus of that size outweighs the rewards of the first hundreds of chunks, and a whole training has only hundreds.
+    bonus at a coefficient of 1 outweighs the rewards of the first hundreds of chunks, and a training has only hundreds.
 
     Args:
         env: RegTune-v0.

@@ -108,9 +108,9 @@ def walk_settings(num_images: int, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def batch_size_for(rollout: int) -> int:
-    """The batch size for a rollout of so many steps: 64, or all of a smaller rollout.
+    """The batch size for a rollout of so many steps: at most 64, or all of a smaller rollout.
 
-    The last batch may be smaller, but never a single step, whose advantage cannot be normalised.
+    The last batch may be smaller, but is never a single step, which `normalize_advantage=True` could not normalise.
     """
     return next(size for size in range(min(_BATCH_SIZE, rollout), 0, -1) if rollout % size != 1)
 

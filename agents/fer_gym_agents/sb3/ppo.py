@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 def ppo(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = False, **settings: Any) -> PPO:
-    """Stable-Baselines3's PPO with the paper's clip range of 0.2 and discount of 0.995, for RegTune-v0; or a selector.
+    """Stable-Baselines3's PPO: `CreditPPO` in ImageSelect-v0; in RegTune-v0 with Hong's clip range and discount.
 
     In ImageSelect-v0 it is `CreditPPO`, whose advantages are the images' credits: a rollout is a walk, nothing is
     discounted, batches of 64, ten epochs at a learning rate of 1e-3, an entropy bonus of .08, and frozen walks as
-    `FrozenWalks` has them. The rest is about RegTune-v0.
+    `FrozenWalks` has them. The rest is about RegTune-v0, where the clip range is 0.2 and the discount 0.995.
 
     Settings that the paper does not state are chosen for a training of some 40 episodes: a rollout is two episodes, one
     batch, ten epochs at a learning rate of 1e-3. Generalised advantages have the time within the episode for a
     baseline; `TimeBaseline` says why. Lambda = 0.8 is then a second discount: an action is credited with the rewards
-    of some five steps, which so few episodes can resolve; `gae_lambda=1.0` leaves the paper's discount alone. The
+    of some five steps, which so few episodes can resolve; `gae_lambda=1.0` leaves only the paper's discount. The
     standard deviation begins at a third of the Box's width: with Stable-Baselines3's half of it every third draw would
     be clipped to a bound, and nothing would keep the mean inside.
 

@@ -22,7 +22,7 @@ from fer_gym_agents.selection.selection_env import image_select
 
 
 class Agreement(Memoryless):
-    """Learns where the network's prediction is the label, and retains the images where it predicts that.
+    """Predicts whether the network agrees with an image's label, and retains the image if so.
 
     No reward reaches this selector. Between two trainings of the network it minimises the binary cross-entropy
 
@@ -129,7 +129,7 @@ class Agreement(Memoryless):
         return (expected > self.threshold).astype(np.int64).reshape(batch)
 
     def keep_probability(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The network's q of each observation or feature, float32, (B,)."""
+        """The selector's q of each observation or feature, float32, (B,)."""
         return self.selector.keep_probability(observations[:, : self._width])
 
     def save(self, path: str | Path) -> None:

@@ -74,7 +74,7 @@ class Oracle(ScoredSelection):
 
 
 class ImageVariance(ScoredSelection):
-    """Retains the images whose pixels vary most, which finds none faces without any learning.
+    """Retains the images whose pixels vary most: without any learning it removes pictures that show no face.
 
     Args:
         env: ImageSelect-v0.

@@ -10,7 +10,7 @@ from torch import nn
 
 from fer_gym.checks import check_count, check_number
 from fer_gym.errors import UsageError
-from fer_gym_agents.selection.reinforce import Reinforce
+from fer_gym_agents.selection.reinforce import ONE_STEP_A_WALK, Reinforce
 
 
 class Dvrl(Reinforce):
@@ -30,8 +30,9 @@ class Dvrl(Reinforce):
         keep_rates: low and high, the rates without a penalty.
         penalty: on a rate's distance from them, in units of the return.
         window: of the baseline, in episodes.
-        settings: any keyword of `Reinforce`, in place of the defaults here; there are no frozen episodes, whose
-            F1 cannot change.
+        settings: any other keyword of `Reinforce`, in place of the defaults here, but `gradient`, `ent_coef`,
+            `pretrain_episodes` and `refresh_episodes`: the step is the one above, and F1 cannot change in a frozen
+            episode.
 
     Raises:
         ValueError: if a keyword is not allowed, or as `Reinforce`.
@@ -54,10 +55,12 @@ class Dvrl(Reinforce):
         self.penalty = penalty
         self.window = window
         self.mean_return = 0.0
-        defaults = {"credit": "episode", "gradient": "vanilla", "ent_coef": 0.0}
-        one_step = {"n_epochs": 1, "batch_size": None}
-        frozen = {"pretrain_episodes": 0, "refresh_episodes": 0}
-        super().__init__(env, **{**defaults, **one_step, **frozen, **settings})
+        for name in ("gradient", "ent_coef", "pretrain_episodes", "refresh_episodes"):
+            if name in settings:
+                raise UsageError(
+                    f"{name}: it is not allowed; Dvrl's step is its own, and none of its episodes is frozen"
+                )
+        super().__init__(env, **{**ONE_STEP_A_WALK, "pretrain_episodes": 0, "refresh_episodes": 0, **settings})
 
     def train(self) -> None:
         """Update the policy from the episode in the rollout buffer, then the baseline."""

@@ -130,6 +130,10 @@ def _entropy(logits: Tensor) -> Tensor:
     return -(keep * nn.functional.logsigmoid(logits) + (1 - keep) * nn.functional.logsigmoid(-logits))
 
 
+#: Keywords of `Reinforce` for learning from one number for a walk: one gradient step of it.
+ONE_STEP_A_WALK = {"credit": "episode", "gradient": "vanilla", "ent_coef": 0.0, "n_epochs": 1, "batch_size": None}
+
+
 class Reinforce(FrozenWalks):
     """REINFORCE with a credit for each step (Eq. 4 and 6 of RLPS).
 
@@ -156,7 +160,7 @@ class Reinforce(FrozenWalks):
         policy: "SelectorPolicy" or a class of that interface.
         learning_rate: of Adam.
         n_steps: steps of a rollout; None takes the environment's `num_images`, one episode (of several walkers, the
-            longest shard). Where it has them, nothing else is allowed.
+            longest shard). If the environment has `num_images`, nothing else is allowed.
         credit: "sample" learns from `info["sample_credits"]`; "episode" gives every step the whole episode's return.
             Take `n_epochs=1` and `batch_size=None` with it: further gradient steps on the same walk are off-policy, and
             with a negative return each of them moves the policy further from the share that was kept, to all or

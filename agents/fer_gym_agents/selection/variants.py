@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor
 
-from fer_gym_agents.selection.reinforce import Reinforce, SelectorPolicy
+from fer_gym_agents.selection.reinforce import ONE_STEP_A_WALK, Reinforce, SelectorPolicy
 from fer_gym_agents.selection.selection_env import image_select
 
 
@@ -95,5 +95,4 @@ def sigmoid_selector(env: gym.Env[Any, Any], seed: int | None = None, **settings
     Raises:
         ValueError: as `Reinforce`.
     """
-    defaults = {"credit": "episode", "gradient": "vanilla", "ent_coef": 0.0, "n_epochs": 1, "batch_size": None}
-    return Reinforce(env, seed=seed, **{**defaults, "policy_kwargs": {"hidden": ()}, **settings})
+    return Reinforce(env, seed=seed, **{**ONE_STEP_A_WALK, "policy_kwargs": {"hidden": ()}, **settings})

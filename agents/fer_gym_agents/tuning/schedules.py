@@ -52,7 +52,7 @@ class Schedule(KeywordAgent):
 
 
 class Static(Schedule):
-    """The same action in every step; without regularisation (vanilla) where that is the low end of the box.
+    """The same action in every step; vanilla, without regularisation, where all strengths are 0.
 
     Args:
         env: the environment, its actions a bounded Box.
@@ -193,7 +193,7 @@ class RandomPerChunk(KeywordAgent):
 
 
 class KnowsInstance(Memoryless, KeywordAgent):
-    """A constant action for each instance of RegTune-v0, whose number it reads: what seeing can pay.
+    """A constant action for each instance of RegTune-v0, whose number it reads: the value of knowing the instance.
 
     Args:
         env: RegTune-v0.

@@ -28,8 +28,8 @@ class Search(Schedule, ABC):
 
     Attributes:
         scores: of every child that was noted, in order.
-        chunks_trained: chunks, warm-ups included, beside those that the wrappers of `env` saw.
-        runs_ended: runs that came to their end, and were scored on the whole validation split, beside those.
+        chunks_trained: chunks, warm-ups included, that the wrappers of `env` did not see.
+        runs_ended: runs that ended, each scored on the whole validation split, that the wrappers did not see.
 
     Raises:
         ValueError: if the actions are no bounded Box; from `learn`, if the budget is less than one try.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,12 @@ def learning_steps(scores: dict[str, Any]) -> float:
     """The gradient steps that an agent learnt from, of a record's scores: its episodes' and its own networks'."""
     parts = (value(scores, "gradient_steps", part) for part in ("learning", "episodes", "own networks"))
     return sum(part for part in parts if part is not None)
+
+
+def paired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[list[float], list[float]]:
+    """Scores of two arms, by seed, under the seeds that both have."""
+    seeds = [seed for seed in ours if seed in theirs]
+    return [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,7 @@ class TaskResults:
 
     def paired_scores(self, ours: str, theirs: str, *keys: str) -> tuple[list[float], list[float]]:
         """One score of two arms under the seeds that both have."""
-        one, other = self.scores(ours, *keys), self.scores(theirs, *keys)
-        seeds = [seed for seed in one if seed in other]
-        return [one[seed] for seed in seeds], [other[seed] for seed in seeds]
+        return paired(self.scores(ours, *keys), self.scores(theirs, *keys))
 
 
 @dataclass(frozen=True)

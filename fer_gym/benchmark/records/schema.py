@@ -16,18 +16,18 @@ Of every trial:
 | `scores` | object | what the trial is measured by |
 | `arrays` | object of NumPy arrays | below; in the JSON file their names, in the NumPy file beside it the arrays |
 
-A text is "unknown" where a record was written before the package noted the fact.
+A text is "unknown" where the fact is not known: a `commit` outside a clone, or what was not noted then.
 
-Of ImageSelect-v0 also `confusion` (`classes`, and `counts` of the test images) and, if the task has removal shares,
-`removal`. The arrays have an entry for each of the N training images, in the order of the training split:
+Of ImageSelect-v0 also `confusion` (`classes`, and `counts` of the test images) and `removal` (a row for each removal
+share, mostly none). The arrays have an entry for each of the N training images, in the order of the training split:
 
 | array | dtype | content |
 | --- | --- | --- |
 | `retained` | bool | whether the image was retained when the agent had learnt |
 | `keep_probability` | float32 | the agent's probability of retaining it, 16 significant bits |
 | `image_score` | float32 | what the agent ranks the images by, 16 significant bits; only where the agent has scores |
-| `sample_reward` | float16 | the delayed reward of that walk, 6 significant bits |
-| `predicted` | uint8 | the class that the environment's network predicts |
+| `sample_reward` | float16, float32 if too large | the delayed reward of that walk, 6 significant bits |
+| `predicted` | uint8, uint16 above 256 classes | the class that the environment's network predicts |
 | `predicted_percent` | uint8 | the probability of that class in percent |
 
 Of RegTune-v0 also `children`, a row for each of the K fresh children; the first has `confusion` and `looked_at`

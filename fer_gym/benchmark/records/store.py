@@ -18,7 +18,7 @@ from fer_gym.benchmark.records.schema import FORMAT, NotARecordError, OtherForma
 
 _ROWS = ("episodes", "children")
 _DIGITS = 8
-# Of a record, and of its arrays together: ten times those of AffectNet's 283,901 images.
+# Of a record, and of its arrays together: some thirty times those of AffectNet's 283,901 images.
 _MAX_BYTES = 1 << 27
 
 

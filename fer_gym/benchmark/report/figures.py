@@ -52,7 +52,10 @@ def intervals(task: TaskResults) -> Picture:
         words = ", ".join(f"{arm} {interquartile_mean(values)}" for arm, values in drawn.items())
         size = (4.4, 0.9 + 0.3 * len(arms))
         panels.append(panel(draw, f"test {TEST_SCORES[key]}", words, "", "", size))
-    caption = "Point: interquartile mean; bar: 95 % bootstrap interval; ticks below it: the seeds."
+    caption = (
+        "Point: interquartile mean; bar: 95 % bootstrap interval; ticks below it: the seeds. Actions are as the agents "
+        "draw them."
+    )
     return Picture("Test scores with intervals", caption, tuple(panels))
 
 
@@ -107,7 +110,9 @@ def return_against_score(task: TaskResults) -> Picture | None:
         panels.append(panel(draw, title, alt, name, score_name, (4.2, 3.1)))
     if not panels:
         return None
-    caption = "Large points: an arm's mean; small ones: its seeds. A reward that can be trusted rises to the right. "
+    caption = (
+        "Large points: an arm's mean; small ones: its seeds. Under a valid reward the score rises with the return. "
+    )
     return Picture(f"Return and {score_name}", caption + " ".join(sentences), tuple(panels), _legend_of(task))
 
 

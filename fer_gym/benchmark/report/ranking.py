@@ -1,11 +1,11 @@
-"""Agents ranked over the calibrated tasks of an environment, by what they won of what can be won."""
+"""Agents ranked over the calibrated tasks of an environment, by their normalised scores."""
 
 from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from fer_gym.benchmark.records import Results, TaskResults
+from fer_gym.benchmark.records import Results, TaskResults, paired
 from fer_gym.benchmark.report import summary
 from fer_gym.benchmark.report.drawing import Picture, draw_lines, panel, styles
 from fer_gym.benchmark.report.statistics import Placed, interquartile_mean_over_tasks, probability_of_improvement
@@ -28,10 +28,12 @@ def table(tasks: list[TaskResults]) -> Table:
     """The arms that have a record in every task, best first."""
     first = tasks[0].first
     rows: list[tuple[Cell, ...]] = []
-    for arm, placed in _placed(tasks).items():
+    by_arm = _placed(tasks)
+    for arm, placed in by_arm.items():
         improvement: Cell = NOTHING
-        if arm != first and first in _placed(tasks):
-            ours, theirs = zip(*(_paired(task, arm, first) for task in tasks), strict=True)
+        if arm != first and first in by_arm:
+            pairs = (paired(summary.scores(task, arm), summary.scores(task, first)) for task in tasks)
+            ours, theirs = zip(*pairs, strict=True)
             improvement = probability_of_improvement(ours, theirs) if all(ours) else NOTHING
         runs = sum(len(np.atleast_1d(each.scores)) for each in placed)
         rows.append((arm, interquartile_mean_over_tasks(placed), improvement, runs))
@@ -76,9 +78,3 @@ def _placed(tasks: list[TaskResults]) -> dict[str, list[Placed]]:
                 for task, each in zip(tasks, scores, strict=True)
             ]
     return found
-
-
-def _paired(task: TaskResults, arm: str, other: str) -> tuple[list[float], list[float]]:
-    ours, theirs = summary.scores(task, arm), summary.scores(task, other)
-    seeds = [seed for seed in ours if seed in theirs]
-    return [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]

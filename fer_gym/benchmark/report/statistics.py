@@ -69,7 +69,7 @@ def mean_interval(values: ArrayLike) -> MeanInterval:
 def interquartile_mean(values: ArrayLike) -> Interval:
     """The mean of what is left when a quarter of the values is cut from either end, with a bootstrap interval.
 
-    Of one task only: tasks differ in level, so of a pool whole tasks would be cut.
+    One task only: tasks differ in level, so trimming a pool of several would drop whole tasks.
 
     Args:
         values: of one arm, one per seed, at least one.
@@ -188,7 +188,7 @@ def interquartile_mean_over_tasks(tasks: Sequence[Placed]) -> Interval:
     """The interquartile mean of an agent's normalised scores of all tasks and seeds, with a bootstrap interval.
 
     The scores of each task are resampled among themselves, and so are its references, in pairs. Normalised scores have
-    one level, so they can be pooled; of raw ones whole tasks would be cut.
+    one level, so they can be pooled; trimming pooled raw scores would drop whole tasks.
 
     Args:
         tasks: at least one, with at least one seed each.

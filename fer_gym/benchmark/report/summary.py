@@ -1,4 +1,4 @@
-"""What a reader wants first: each arm's score in each task, how much of what can be won that is, and what it cost."""
+"""What a reader wants first: each arm's score in each task, raw and normalised, and what it cost."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def table(task: TaskResults) -> Table:
         rows.append((arm, *place, score, *of_draws, *costs))
     note = "Mean over the seeds ± half of Student's 95 % interval. "
     if drawn:
-        note += "An agent that draws is scored by its mean action; beside it by its draws. "
+        note += (
+            "An agent that draws is scored under its most probable or mean action, and beside that under its draws. "
+        )
     note += "Gradient steps are those that an agent learnt from."
     if known is not None:
         note += (

@@ -120,6 +120,7 @@ def to_csv(tables: Iterable[tuple[str, Table]]) -> str:
 def of_scores(task: TaskResults) -> list[Table]:
     """Interquartile means, and where there are several seeds the means."""
     what = "Means over each agent's children" if task.tunes else "A network retrained from scratch on what was kept"
+    what += ", under actions as the agent draws them"
     iqm = _by_arm(
         task,
         "Scores: interquartile means",
@@ -143,7 +144,7 @@ def of_differences(task: TaskResults) -> list[Table]:
         rows.append((arm, *(mean_interval(np.subtract(*pair)) if pair[0] else NOTHING for pair in pairs)))
     means = Table(
         f"Differences to {task.first}",
-        f"The arm's score less that of {task.first} under the same seed. {_MEANS}",
+        f"The arm's score less that of {task.first} under the same seed, both under actions as drawn. {_MEANS}",
         ("arm", *_TEST),
         tuple(rows),
     )
@@ -170,7 +171,8 @@ def of_kept(task: TaskResults) -> list[Table]:
     classes = {name: ("keep_ratio_by_class", name) for name in _names(task, "keep_ratio_by_class")}
     by_kind = (
         "Keep probability and keep ratio by kind of image",
-        "Full and untouched images, half faces, none faces, flipped and doubted labels: agents are not shown the kind.",
+        "Full and untouched images, half faces, none faces, flipped and doubted labels, copies: only the oracle reads "
+        "the kind.",
     )
     by_class = ("Keep ratio by class", "By the labels as given: a selection that collapses onto some classes shows.")
     return [
@@ -188,7 +190,8 @@ def of_rankings(task: TaskResults) -> list[Table]:
         return []
     note = (
         "How well low keep probabilities, or an agent's own scores, find the noisy images; an AUROC of .5 is chance. "
-        f"The last rows need no agent: they rank by what {task.first} was given. {_MEANS}"
+        f"The last rows need no agent: the pixels' variance, and the entropy of the predictions of "
+        f"{task.first}'s network. {_MEANS}"
     )
     columns = {name: (key, "agent") for name, key in measures.items()}
     table = _by_arm(task, "Finding the noise", note, mean_interval, columns)
@@ -288,7 +291,7 @@ def _improvement(tasks: list[TaskResults], arms: list[str], baseline: str, title
     note = (
         f"{difference_is}, with a 95 % bootstrap interval: seeds are resampled {resampled}. P(improvement) is the "
         f"probability that a run of the arm beats the run of {baseline} under the same seed, ties counting half, with "
-        "Clopper and Pearson's exact 95 % interval."
+        "Clopper and Pearson's exact 95 % interval. Actions are as the agents draw them."
     )
     return Table(title, note, ("arm", "difference", "P(improvement)", "pairs"), tuple(rows))
 

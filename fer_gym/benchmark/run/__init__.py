@@ -1,1 +1,1 @@
-"""Running a suite: trials, and where they run. Nothing here draws."""
+"""Running a suite: trials, and where they run. No module here imports a plotting library."""

@@ -94,7 +94,7 @@ class _Process:
             return self._pool.submit(*args, **keywords)
 
     def stop(self) -> None:
-        # Ctrl-C reaches the parent alone, and what is being done is lost anyway.
+        # Workers ignore Ctrl-C (`_begin_worker`), and what they are running is lost anyway.
         for process in list((self._pool._processes or {}).values()):
             process.terminate()
         self._pool.shutdown(cancel_futures=True)

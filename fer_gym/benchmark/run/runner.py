@@ -47,7 +47,8 @@ def run(
 
     Raises:
         UsageError: if the folder has records and `resume` is False, or they are another suite's, of other settings, of
-            other data or of other training code; if it cannot be written to, or another run writes there.
+            other data, of another version of fer-gym or of other training code; if it cannot be written to, or another
+            run writes there.
     """
     if not resume and any((folder / "records").glob("*.json")):
         raise UsageError(f"{folder}: it holds records already; add --resume to go on, or choose another --out")
@@ -106,8 +107,8 @@ def _write(path: Path, record: Record) -> None:
         elsewhere = Path(tempfile.mkdtemp(prefix="fer-gym-"))
         records.write(elsewhere / path.name, record)
         raise UsageError(
-            f"{path}: cannot be written ({error.strerror}); the record is in {elsewhere}: mend that, move its files "
-            f"to {path.parent}, and go on with --resume"
+            f"{path}: cannot be written ({error.strerror}); the record is in {elsewhere}: make {path.parent} writable, "
+            "move the record's files there, and go on with --resume"
         ) from error
 
 

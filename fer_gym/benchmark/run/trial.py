@@ -123,9 +123,9 @@ def run_trial(
 
 @contextmanager
 def _stopped_after(minutes: float | None) -> Iterator[None]:
-    """Raise TimeoutError in what takes longer, even in a loop without end or a sleep.
+    """Raise TimeoutError in a block that takes longer, even in an endless loop or a sleep.
 
-    A worker runs its trials in its main thread, which is where the alarm goes off. Windows has no such alarm.
+    A worker runs its trials in its main thread, where the alarm goes off. Windows has no SIGALRM: give no `minutes`.
     """
     if minutes is None:
         yield

@@ -68,7 +68,7 @@ SELECTORS = (*SELECTION_BASELINES, _PPO)
 RL_SELECTORS = (
     KEEP_ALL,
     REINFORCE,
-    # As many environment steps as the others: frozen walks train no network, yet they are walks.
+    # The budget's environment steps and no more, as DQN: the other learners walk frozen episodes on top.
     Arm("REINFORCE, no frozen walks", "reinforce", {"pretrain_episodes": 0, "refresh_episodes": 0}),
     RANDOM,
     Arm("A2C", "a2c"),

@@ -31,8 +31,8 @@ def suite(name: str, selectors: tuple[Arm, ...], tuners: tuple[Arm, ...]) -> Sui
 
     Args:
         name: the suite's.
-        selectors: the arms of ImageSelect-v0. One that keeps as many images as another keeps as many as the oracle
-            here, which is to its advantage: the learners are not told how many labels are right.
+        selectors: the arms of ImageSelect-v0. Those with `keep_ratio_of` get the oracle's keep ratio instead, which is
+            to their advantage: the learners are not told how many labels are right.
         tuners: those of RegTune-v0.
     """
     return Suite(name, tuple(_with(task, selectors, tuners) for task in CURRENT.values()), tuple(range(10)))

@@ -47,7 +47,7 @@ class SelectionTask:
         removal: shares of the images; for each, a network is trained without those that the arm ranks lowest.
         retrain_steps: in place of `retrain_epochs`, gradient steps: as many for every selection.
         test_labels: what is scored, "labels" or, where the test images have them, "clean_labels".
-        keep_at_most: a share of the images: of a larger selection as many are kept, drawn at random.
+        keep_at_most: the largest share of the images that is trained on; a larger selection is cut at random.
 
     Raises:
         ValueError: unless one of `retrain_epochs` and `retrain_steps` is given, or if `test_labels` or `keep_at_most`

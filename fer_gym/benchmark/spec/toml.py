@@ -62,8 +62,8 @@ def _suite(content: dict[str, Any], name: str) -> Suite:
     tasks = tuple(_task(table, f"tasks[{place}]") for place, table in enumerate(_tables(suite.tasks, "tasks")))
     _refuse_twice([task.name for task in tasks], "tasks: the name")
     # Names are parts of the records' names, where a space is a hyphen, and some systems take A for a.
-    files = [f"{task.name}__{arm.name}".replace(" ", "-").lower() for task in tasks for arm in task.arms]
-    _refuse_twice(files, "tasks: two arms would share their records; the name")
+    stems = [f"{task.name}__{arm.name}".replace(" ", "-").lower() for task in tasks for arm in task.arms]
+    _refuse_twice(stems, "tasks: two arms would share their records; the name")
     return Suite(suite.name, tasks, tuple(suite.seeds))
 
 

@@ -32,8 +32,9 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
 
     ## Observation
     `Box(float32, (2D,))`: the feature of the current image, then the mean feature of the images retained before it
-    in this episode (zeros while there is none). D is 128, the width of the network's first dense layer; for "vgg19"
-    and "resnet34" it is 512, the width of the penultimate feature. With `observe_label=True` the one-hot label follows.
+    in this episode (zeros while there is none). D is 128 for "small" and "rlps_cnn", whose first dense layer it is; 512
+    for "vgg19" and "resnet34", the penultimate feature; `fer_gym.training.features.extractor` has the rule for networks
+    of yours. With `observe_label=True` the one-hot label follows.
 
     ## Action
     `Discrete(2)`: 0 removes the image, 1 retains it.
@@ -60,8 +61,8 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
     begins the next episode; `reset(options={"freeze": True})` one that trains nothing. An episode terminates after
     the last image and is never truncated. Retaining nothing trains nothing and is legal.
 
-    After Ctrl-C in a `reset` or `step`, only a `reset` goes on. `reset(seed=s)` is that of a new environment. `reset()`
-    goes on with the network if nothing but a walk was interrupted; else it begins afresh, with new weights.
+    After Ctrl-C in a `reset` or `step`, call `reset`. `reset(seed=s)` then acts as in a new environment; `reset()`
+    keeps the network if only the walk was interrupted, else it starts from new weights.
 
     ## Info
     The last step's info, in walk order: `sample_index` (N,) int64, `retained` (N,) bool, `sample_rewards` and

@@ -137,7 +137,7 @@ class Run:
             gymnasium.error.ResetNeeded: if there is none.
         """
         if self.trainer is None:
-            raise ResetNeeded("there is no state before the first reset: call reset()")
+            raise ResetNeeded("there is no network yet: call reset()")
         return self.trainer
 
     # -- an episode ----------------------------------------------------------------------------------------------

@@ -48,8 +48,8 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
     Args:
         num_envs: K, at most N.
         autoreset_mode: Gymnasium's. "NextStep": the step after the last one ignores its actions and begins the next
-            episode; "SameStep": the last step begins it, with its own observations and info as `final_obs` and
-            `final_info`; "Disabled": only `reset` begins it.
+            episode; "SameStep": the last step begins it, with the old episode's last observations and info as
+            `final_obs` and `final_info`; "Disabled": only `reset` begins it.
         keywords: of `ImageSelectEnv`; `render_mode` is None or "rgb_array", a frame for each walker.
 
     Attributes:

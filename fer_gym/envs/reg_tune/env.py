@@ -55,8 +55,8 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
     ## Observation
     `Box(float32, (N,))`: the training loss of each mini-batch of the last chunk, clipped to [0, 10 ln C]. A loss is
     the cross-entropy on the given labels in the training forward pass, before any penalty (under mixup, the mixed
-    one). That is the paper's, from which neither the time, nor the last action, nor the validation can be told.
-    `observe` names what else an observation is made of; its parts follow each other in the order given:
+    one). This is the paper's observation, without the time, the last action and the validation.
+    `observe` names all parts of an observation, "losses" included, in their order:
 
     | part | values | before the first chunk |
     |---|---|---|
@@ -94,16 +94,16 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
     the validation F1 is that of the whole split, over all classes. The training F1 is that of the training forward
     passes, with the regularisers at work, or, with `train_f1="eval"`, of the same batches scored again in evaluation
     mode. The paper's reward can be raised without learning: whatever lowers the training F1 raises it, strong dropout
-    above all. Never report it as success. "val_f1_change" is sound: its return is the last validation F1 minus that
-    of the warm-up, or 0.
+    above all. Never report it as success. "val_f1_change" is sound: it sums to the last validation F1 (0 after a
+    divergence) minus the warm-up's (0 without one).
 
     ## Start and end
     Every `reset` builds a new child, of an instance that it draws where there are `instances`:
     `reset(options={"instance": k})` takes the k-th instead, with the same draws otherwise. With `warmup="uniform"`,
-    `reset` also trains one chunk under strengths A_0 ~ U(a, b), returns the chunk's losses and reports A_0 in the info;
-    with `warmup=None` it returns zeros. `reset(seed=s)` fixes all that follows. An episode terminates after `chunks`
-    steps, or at once when a loss is not finite. It is never truncated. After Ctrl-C in a `reset` or `step`, only a
-    `reset` goes on; `reset(seed=s)` is that of a new environment.
+    `reset` also trains one chunk under strengths A_0 ~ U(a, b), returns its observation and reports A_0 in the info;
+    with `warmup=None` it returns the values before the first chunk. `reset(seed=s)` fixes all that follows. An episode
+    terminates after `chunks` steps, or when a loss is not finite (in the warm-up: at the first step). It is never
+    truncated. After Ctrl-C in a `reset` or `step`, call `reset`; `reset(seed=s)` then acts as in a new environment.
 
     Training images come in epochs, each in an order drawn anew; a chunk goes on where the last one ended, into the
     next epoch if need be. Validation mini-batches are drawn for each step, without replacement while the split lasts.
@@ -222,7 +222,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
 
     @property
     def instance(self) -> int:
-        """Which of `instances` the episode is; no observation tells."""
+        """The place of the episode's instance in `instances`; it is not observed."""
         return self._instance
 
     @property
@@ -247,7 +247,7 @@ class RegTuneEnv(ScalarEnv[NDArray[np.float32], NDArray[np.float32]]):
         return self._child
 
     def _taken(self, instance: int) -> Trainer:
-        """The trainer of an instance for some work, after which it is kept; if that is interrupted, it is not."""
+        """Take out an instance's trainer, or build one; it is put back unless the work is interrupted."""
         self._child = None
         return self._trainers.pop(instance, None) or self._new_trainer(instance)
 

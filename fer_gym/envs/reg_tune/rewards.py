@@ -27,7 +27,7 @@ class Chunk:
         train_f1: mean of the mini-batches' macro F1, in the training forward passes or, with `train_f1="eval"`, when
             the same batches were scored again.
         val_loss: mean over the validation mini-batches.
-        val_f1: mean of the validation mini-batches' macro F1.
+        val_f1: mean of the validation mini-batches' macro F1; with `val_batches="all"`, that of the whole split.
         previous_val_f1: `val_f1` of the chunk before, which may be the warm-up's; 0 if there is none.
     """
 

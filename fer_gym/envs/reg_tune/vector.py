@@ -34,8 +34,8 @@ class RegTuneVectorEnv(Described, SyncVectorEnv):
         keywords: of `RegTuneEnv`, the same for every child.
 
     Raises:
-        ValueError: as `RegTuneEnv`, and if `num_envs` is not at least 1. If the action of one child is not
-            allowed, no child is touched.
+        ValueError: as `RegTuneEnv`, and if `num_envs` is not 1 to 4,096, or there is no such `autoreset_mode`. If the
+            action of one child is not allowed, no child is touched.
     """
 
     envs: list[RegTuneEnv]  # type: ignore[assignment]

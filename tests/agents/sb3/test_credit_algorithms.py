@@ -1,4 +1,4 @@
-"""Stable-Baselines3's algorithms by name, in both environments: what they are paid, and how they rank."""
+"""Stable-Baselines3's algorithms by name, in both environments: the rewards they learn from, and how they rank."""
 
 import warnings
 from pathlib import Path

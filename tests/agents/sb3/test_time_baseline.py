@@ -1,4 +1,4 @@
-"""The clock for a critic: what it says by hand, and what it is there for."""
+"""`TimeBaseline`: its returns worked out by hand, and that PPO learns with it where a critic misleads it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""REINFORCE with DVRL's baseline and its price on extreme keep rates."""
+"""REINFORCE with DVRL's baseline and its penalty on extreme keep rates."""
 
 from pathlib import Path
 
@@ -64,7 +64,17 @@ def test_saving(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "keywords", [{"keep_rates": (0.9, 0.1)}, {"keep_rates": (-0.1, 0.9)}, {"penalty": -1.0}, {"window": 0}]
+    "keywords",
+    [
+        {"keep_rates": (0.9, 0.1)},
+        {"keep_rates": (-0.1, 0.9)},
+        {"penalty": -1.0},
+        {"window": 0},
+        {"gradient": "natural"},
+        {"ent_coef": 0.04},
+        {"pretrain_episodes": 1},
+        {"refresh_episodes": 1},
+    ],
 )
 def test_what_is_not_allowed(keywords: dict) -> None:
     with pytest.raises(ValueError, match=rf"^{next(iter(keywords))}: .* is not allowed"):

@@ -1,4 +1,4 @@
-"""Searches that branch a child, held against branches made by hand; and the schedules that they settle for."""
+"""Searches that branch a child, compared with branches made by hand; and the schedules that they choose."""
 
 from pathlib import Path
 from typing import Any

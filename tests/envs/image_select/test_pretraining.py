@@ -1,4 +1,4 @@
-"""What pretrained networks are kept by; test_image_select.py has how they are kept."""
+"""The cache key of pretrained networks; test_image_select.py tests the cache itself."""
 
 import pytest
 import tiny_data
