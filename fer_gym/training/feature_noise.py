@@ -70,7 +70,7 @@ def sites(network: nn.Module) -> list[Site]:
         found = [Site(module) for module in network.modules() if isinstance(module, kinds)]
         if found:
             return found
-    raise UsageError("network: it has no site for feature noise, neither batch norm nor an nn.ReLU")
+    raise UsageError("regularizers: 'feature_noise' finds no site in this network, neither batch norm nor an nn.ReLU")
 
 
 def _deviation(z: Tensor) -> Tensor:

@@ -559,7 +559,7 @@ def test_images_that_do_not_fit_stay_in_the_memory_map(monkeypatch, caplog):
     assert not caplog.messages
     assert not hardware.takes_images(cuda, 2**29 + 2**28)
     assert caplog.messages == [
-        "the images take 0.75 GiB, cuda:0 has 1.00 GiB free: they stay in the memory map, which is slower"
+        "the images take 0.75 GiB, over half of the 1.00 GiB free on cuda:0: they stay memory-mapped, which is slower"
     ]
     assert not hardware.takes_images(torch.device("cpu"), 1)
 
