@@ -323,6 +323,21 @@ def test_tasks_end_in_their_order(trials, tmp_path: Path):
     assert began == order  # one that follows is not left for the end
 
 
+def test_under_one_seed_the_first_arms_start_last():
+    (walk,) = SUITE.tasks
+    tasks = walk, replace(walk, name="another walk")
+    one, two = (Suite("test", tasks, seeds).trials for seeds in ((7,), (7, 8)))
+    assert launchers.started_in(two) == two
+    assert [(trial.task.name, trial.arm.name) for trial in launchers.started_in(one)] == [
+        ("walk", "learner"),
+        ("walk", "random"),
+        ("another walk", "learner"),
+        ("another walk", "random"),
+        ("walk", "keep all"),
+        ("another walk", "keep all"),
+    ]
+
+
 def test_records_of_other_data_are_not_added_to(tmp_path: Path):
     for name, grey in (("mine", 0), ("others", 90)):
         for split in ("train", "val", "test"):
