@@ -123,10 +123,10 @@ def differences(learners, others):
 
 
 def together(*tasks):
-    """The arms that several suites have of one task."""
+    """The arms that several suites have records of in one task."""
     from fer_gym.benchmark.records import TaskResults
 
-    arms = {arm: by_seed for task in tasks for arm, by_seed in task.arms.items()}
+    arms = {arm: by_seed for task in tasks for arm, by_seed in task.arms.items() if by_seed}
     planned = {arm: seeds for task in tasks for arm, seeds in task.planned.items()}
     return TaskResults(tasks[0].name, arms, planned)
 
@@ -165,6 +165,8 @@ def ranking():
         if task.name in CURRENT and all(task.arms.get(arm) for arm in ("REINFORCE", "PPO"))
     ]
     tasks = [together(task, standard[task.name]) for task in learnt if task.name in standard]
+    # The others are compared with the paper's agent.
+    tasks = [dataclasses.replace(task, arms={"REINFORCE": task.arms["REINFORCE"], **task.arms}) for task in tasks]
     profile = ranking.profile(tasks)
     (DOCS / "_generated" / "profile.svg").write_bytes(profile.panels[0].svg)
     legend = ", ".join(f'<span style="color: {look.colour}">━━</span>&nbsp;{arm}' for arm, look in profile.legend)

@@ -145,7 +145,7 @@ def scores(name: str) -> bytes:
         axis.set_yticks(range(len(arms)), arms)
         axis.set_xlim(0, 1)
 
-    return panel(draw, name, "", f"0: {known.trivial.name}, 1: {known.reference.name}", "", (6.0, 2.4)).svg
+    return panel(draw, name, "", f"0: {known.trivial.name}, 1: {known.reference.name}", "", (6.0, 3.0)).svg
 
 
 def enlarged(image: NDArray[np.uint8], side: int = SIDE) -> Image.Image:

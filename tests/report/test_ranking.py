@@ -68,6 +68,23 @@ def test_a_ranking_pools_normalised_scores_best_first(folder):
     assert "Medians: keep all 0.0" in picture.panels[0].alt
 
 
+def test_a_ranking_compares_with_the_first_arm_that_is_in_it(folder):
+    for task in ("one", "two"):
+        for seed in range(4):
+            record = small_records.selection("ours as well", seed, 0.3)
+            record |= {
+                "task": task,
+                "plan": {"arms": {task: ["keep all", "ours", "ours as well"]}, "seeds": [*range(4)]},
+            }
+            records.write(records.path_of(folder, task, "ours as well", seed), record)
+    for path in records.path_of(folder, "two", "keep all", 0).parent.glob("two__keep-all__*"):
+        path.unlink()
+    table = ranking.table(ranking.by_environment(records.read_folder(folder))["ImageSelect-v0"])
+    assert table.columns[2] == "P(improvement on ours)"
+    assert {row[0]: row[2] for row in table.rows} == {"ours": NOTHING, "ours as well": table.rows[1][2]}
+    assert table.rows[1][2].estimate == 0.25  # four losses in one, four ties in two
+
+
 def test_the_report_begins_with_the_ranking_and_the_summary(folder):
     made = page.make(folder)
     first, *_ = made.chapters

@@ -26,12 +26,12 @@ def by_environment(results: Results) -> dict[str, list[TaskResults]]:
 
 def table(tasks: list[TaskResults]) -> Table:
     """The arms that have a record in every task, best first."""
-    first = tasks[0].first
-    rows: list[tuple[Cell, ...]] = []
     by_arm = _placed(tasks)
+    first = next(iter(by_arm), tasks[0].first)
+    rows: list[tuple[Cell, ...]] = []
     for arm, placed in by_arm.items():
         improvement: Cell = NOTHING
-        if arm != first and first in by_arm:
+        if arm != first:
             pairs = (paired(summary.scores(task, arm), summary.scores(task, first)) for task in tasks)
             ours, theirs = zip(*pairs, strict=True)
             improvement = probability_of_improvement(ours, theirs) if all(ours) else NOTHING
