@@ -34,7 +34,7 @@ EXPRESSIONS: dict[str, dict[int, float]] = {
 }
 CLASSES = tuple(EXPRESSIONS)
 
-#: Labels are dealt from a deck of cards, one a picture; a class has as many cards as it occurs here.
+#: Labels are dealt from a deck of cards, one for each picture; each class has as many cards as its number occurs here.
 #: Happy is frequent and disgust rare as in FER2013, but mildly (its disgust is 1.5 %): macro F1 is stable.
 DECK = np.repeat(np.arange(len(CLASSES)), (3, 2, 3, 4, 3, 2, 3))
 #: Disgust and surprise are one picture in forty each, fear is two.
