@@ -125,7 +125,7 @@ def of_scores(task: TaskResults) -> list[Table]:
         task,
         "Scores: interquartile means",
         f"{what}; interquartile mean over the seeds, 95 % bootstrap interval in brackets"
-        + (" (under ten seeds it covers too little)." if len(task.seeds) < 10 else "."),
+        + (" (with fewer than ten seeds it is too narrow)." if len(task.seeds) < 10 else "."),
         interquartile_mean,
     )
     if len(task.seeds) < 2:
