@@ -123,10 +123,10 @@ def differences(learners, others):
 
 
 def together(*tasks):
-    """The arms that several suites have records of in one task."""
+    """The arms that several suites have in one task."""
     from fer_gym.benchmark.records import TaskResults
 
-    arms = {arm: by_seed for task in tasks for arm, by_seed in task.arms.items() if by_seed}
+    arms = {arm: by_seed for task in tasks for arm, by_seed in task.arms.items()}
     planned = {arm: seeds for task in tasks for arm, seeds in task.planned.items()}
     return TaskResults(tasks[0].name, arms, planned)
 

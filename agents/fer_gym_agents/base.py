@@ -17,7 +17,7 @@ from fer_gym.errors import UsageError
 
 
 class Memoryless(ABC):
-    """`predict` as Stable-Baselines3 has it, for agents that carry no state from step to step."""
+    """`predict` as Stable-Baselines3 has it, for agents without a hidden state."""
 
     env: gym.Env[Any, Any]
 

@@ -84,7 +84,7 @@ def test_an_agent_that_finds_no_room_is_elsewhere(tmp_path: Path) -> None:
 def test_a_record_that_finds_no_room_is_elsewhere(tmp_path: Path) -> None:
     status, _, err = run(tmp_path, "out", 8, BENCHMARK)
     assert (status, "Traceback" in err) == (2, False)
-    (said,) = re.findall("cannot be written .*; the record is in (.*): make out/records writable", err)
+    (said,) = re.findall("cannot be written .*; the record is in (.*): when out/records can be", err)
     assert {path.suffix for path in Path(said).iterdir()} == {".json", ".npz"}
 
 

@@ -327,8 +327,8 @@ def test_under_one_seed_the_first_arms_start_last():
     (walk,) = SUITE.tasks
     tasks = walk, replace(walk, name="another walk")
     one, two = (Suite("test", tasks, seeds).trials for seeds in ((7,), (7, 8)))
-    assert launchers.started_in(two) == two
-    assert [(trial.task.name, trial.arm.name) for trial in launchers.started_in(one)] == [
+    assert launchers.start_order(two) == two
+    assert [(trial.task.name, trial.arm.name) for trial in launchers.start_order(one)] == [
         ("walk", "learner"),
         ("walk", "random"),
         ("another walk", "learner"),

@@ -37,7 +37,7 @@ class PerClass(FlattenExtractor):
     With h (H,) the output of the layers and a constant 1, and y (C,) the one-hot label, the extractor gives `h y^T`,
     (H C,). One linear layer on top is then one output for each class, of which the label picks its own. Whether an
     image looks like its label is another question for each class; with the label as one number among hundreds of
-    inputs, the layers would first have to learn that it selects the question. Without a label the extractor gives h.
+    inputs, the layers would first have to learn that the label selects the question. Without one the extractor gives h.
 
     Features are normalised first (layer normalisation without parameters): those of ImageSelect-v0 grow as the network
     trains, and the policy must mean the same by them in the next episode.

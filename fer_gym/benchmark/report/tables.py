@@ -190,7 +190,7 @@ def of_rankings(task: TaskResults) -> list[Table]:
         return []
     note = (
         "How well low keep probabilities, or an agent's own scores, find the noisy images; an AUROC of .5 is chance. "
-        f"The last rows need no agent: the pixels' variance, and the entropy of the predictions of "
+        "The last rows need no agent: the pixels' variance, and the entropy of the predictions of "
         f"{task.first}'s network. {_MEANS}"
     )
     columns = {name: (key, "agent") for name, key in measures.items()}

@@ -70,13 +70,13 @@ def side_by_side(run_trial: RunTrial, trials: list[Trial], done: Records, say: S
     processes = [_Process(threads) for _ in range(min(workers, len(trials)))]
     try:
         places = [process.submit for process in processes]
-        yield from _as_they_end(run_trial, places, started_in(trials), done, say, (BrokenProcessPool,))
+        yield from _as_they_end(run_trial, places, start_order(trials), done, say, (BrokenProcessPool,))
     finally:
         for process in processes:
             process.stop()
 
 
-def started_in(trials: list[Trial]) -> list[Trial]:
+def start_order(trials: list[Trial]) -> list[Trial]:
     """The order in which processes side by side start the trials.
 
     Under one seed nothing is compared before the end. So the first arms of the tasks, with which the others are

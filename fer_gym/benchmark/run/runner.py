@@ -107,8 +107,8 @@ def _write(path: Path, record: Record) -> None:
         elsewhere = Path(tempfile.mkdtemp(prefix="fer-gym-"))
         records.write(elsewhere / path.name, record)
         raise UsageError(
-            f"{path}: cannot be written ({error.strerror}); the record is in {elsewhere}: make {path.parent} writable, "
-            "move the record's files there, and go on with --resume"
+            f"{path}: cannot be written ({error.strerror}); the record is in {elsewhere}: when {path.parent} can be "
+            "written to, move the record's files there, and go on with --resume"
         ) from error
 
 
