@@ -10,6 +10,7 @@ if find_spec("stable_baselines3") is None:
 from fer_gym_agents.sb3.algorithms import a2c, dqn, sac, td3
 from fer_gym_agents.sb3.credit import SampleCredits
 from fer_gym_agents.sb3.credit_algorithms import CreditA2C, CreditAlgorithm, CreditPPO
+from fer_gym_agents.sb3.credit_dqn import CreditDQN
 from fer_gym_agents.sb3.policies import BoxPolicy, Symlog
 from fer_gym_agents.sb3.ppo import ppo, recurrent_ppo
 from fer_gym_agents.sb3.time_baseline import TimeBaseline, TimeBaselinePPO
@@ -47,6 +48,7 @@ __all__ = [
     "Cosine",
     "CreditA2C",
     "CreditAlgorithm",
+    "CreditDQN",
     "CreditPPO",
     "Curriculum",
     "Dvrl",

@@ -82,20 +82,22 @@ class Augmentation:
         """
         if not self.changes:
             return pixels
-        size, _, height, width = pixels.shape
+        size, channels, height, width = pixels.shape
         draws = torch.rand((3, size), generator=generator, device=pixels.device)
         down, right = ((draws[:2] * (2 * self.shift + 1)).long() - self.shift)[:, :, None]
         rows = torch.arange(height, device=pixels.device) - down  # (B, H): where each row comes from
         columns = torch.arange(width, device=pixels.device) - right
         if self.flip:
             columns = torch.where(draws[2, :, None] < 0.5, width - 1 - columns, columns)
-        images = torch.arange(size, device=pixels.device)
-        # (B, H, W, C): indices that a slice stands between come first.
-        moved = pixels[images[:, None, None], :, _inside(rows, height)[:, :, None], _inside(columns, width)[:, None, :]]
+        # Along each row, then whole rows at once: a quarter of the time of indexing by both, on CPU.
+        moved = pixels.gather(3, _inside(columns, width)[:, None, None].expand(pixels.shape))
+        of_image = torch.arange(size * channels, device=pixels.device).view(size, channels, 1) * height
+        moved = moved.view(-1, width).index_select(0, (of_image + _inside(rows, height)[:, None]).flatten())
+        moved = moved.view(pixels.shape)
         if self.border == "zeros":
             there = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
-            moved = moved * there[..., None]
-        return moved.permute(0, 3, 1, 2)
+            moved = moved * there[:, None]
+        return moved
 
 
 def _inside(places: Tensor, length: int) -> Tensor:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from stable_baselines3 import A2C, DQN, SAC, TD3
+from stable_baselines3 import A2C, SAC, TD3
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.vec_env import VecEnv
@@ -14,7 +15,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from fer_gym.errors import UsageError
 from fer_gym_agents.base import bounded_box, check_retains, episode_length
 from fer_gym_agents.sb3.credit_algorithms import CreditA2C, walk_settings
-from fer_gym_agents.sb3.policies import PER_CLASS, Blind, BoxPolicy, Symlog
+from fer_gym_agents.sb3.credit_dqn import CreditDQN
+from fer_gym_agents.sb3.policies import PER_CLASS, Blind, BoxPolicy, PerClass, Symlog
 
 # The size of an off-policy algorithm's replay buffer: more steps than it takes here; Stable-Baselines3's is a million.
 _MEMORY = 100_000
@@ -55,10 +57,10 @@ def a2c(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: An
     return A2C(env=env, seed=seed, **{**defaults, **settings})
 
 
-def dqn(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> DQN:
-    """DQN on ImageSelect-v0, which RLPS calls unsuitable: it learns from the one reward at the end of a walk.
+def dqn(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: Any) -> CreditDQN:
+    """DQN on ImageSelect-v0's credits: after each walk ten passes over as many transitions, of the last four walks.
 
-    A value-based method has no rollout buffer into which credits could be written.
+    The network is PPO's without the critic; one action in twenty is drawn at random.
 
     Args:
         env: ImageSelect-v0.
@@ -66,14 +68,23 @@ def dqn(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: An
         settings: any keyword of `stable_baselines3.DQN`, in place of the defaults here.
     """
     check_retains(env.action_space, "DQN")
+    images = _needed_length(env, "DQN", "num_images")
+    rollout = images * getattr(env, "num_envs", 1)
+    batch_size = settings.get("batch_size", 64)
     defaults = {
         "policy": "MlpPolicy",
-        "buffer_size": _MEMORY,
-        "gamma": 1.0,  # the reward is a sum over the walk
-        "learning_starts": _needed_length(env, "DQN", "num_images"),
+        "learning_rate": 1e-3,
+        "buffer_size": 4 * rollout,
+        "learning_starts": 0,
+        "batch_size": batch_size,
+        "gamma": 0.0,
+        "train_freq": (images, "step"),
+        "gradient_steps": 10 * math.ceil(rollout / batch_size),
+        "exploration_initial_eps": 0.05,
         "device": "cpu",
     }
-    return DQN(env=env, seed=seed, **{**defaults, **settings})
+    policy_kwargs = {"features_extractor_class": PerClass, "net_arch": [], **(settings.get("policy_kwargs") or {})}
+    return CreditDQN(env=env, seed=seed, **{**defaults, **settings, "policy_kwargs": policy_kwargs})
 
 
 def sac(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, blind: bool = False, **settings: Any) -> SAC:

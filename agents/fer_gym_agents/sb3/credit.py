@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -69,7 +69,7 @@ def with_credits(callback: MaybeCallback) -> list[BaseCallback]:
     return [SampleCredits(), *(each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in given)]
 
 
-def begin_whole_walk(model: OnPolicyAlgorithm, env: VecEnv) -> None:
+def begin_whole_walk(model: BaseAlgorithm, env: VecEnv) -> None:
     """Reset the environment unless it is at the beginning of an episode, as after a callback that stopped a walk."""
     if model._last_episode_starts is None or not np.all(model._last_episode_starts):
         model._last_obs = env.reset()  # type: ignore[assignment]

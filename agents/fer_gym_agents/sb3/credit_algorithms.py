@@ -18,13 +18,13 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from fer_gym_agents.sb3.credit import begin_whole_walk, with_credits
-from fer_gym_agents.sb3.frozen_walks import FrozenWalks
+from fer_gym_agents.sb3.frozen_walks import FrozenWalks, OnPolicyFrozenWalks
 
 _BATCH_SIZE = 64
 _Algorithm = TypeVar("_Algorithm")
 
 
-class CreditAlgorithm(FrozenWalks):
+class CreditAlgorithm(OnPolicyFrozenWalks):
     """An on-policy algorithm that learns from `SampleCredits` and gives the keep probability of each image.
 
     The credit is the advantage, unless a critic is asked for. A signed credit (2a - 1) R pushes the log-odds of

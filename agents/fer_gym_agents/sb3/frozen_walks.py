@@ -7,12 +7,13 @@ from abc import abstractmethod
 from typing import Any
 
 import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 
-class FrozenWalks(OnPolicyAlgorithm):
-    """An on-policy algorithm that also learns from frozen episodes of ImageSelect-v0, which cost its network nothing.
+class FrozenWalks(BaseAlgorithm):
+    """An algorithm that also learns from frozen episodes of ImageSelect-v0, which cost its network nothing.
 
     The policy is pretrained on some ("we use the fixed CNN model to pre-train the policy network", Algorithm 1 of
     RLPS), and after each training of the network sees the new features with the new rewards on more. They are not
@@ -25,11 +26,15 @@ class FrozenWalks(OnPolicyAlgorithm):
     refresh_episodes: int
 
     @abstractmethod
-    def _update(self) -> Any:
-        """Update the policy from the episode in the rollout buffer."""
+    def _walk(self, callback: BaseCallback) -> None:
+        """Roll out one episode, which the environment has begun, into the algorithm's buffer."""
 
-    def train(self) -> None:
-        """Update the policy from the episode in the rollout buffer (Algorithm 1, line 15), then from frozen ones."""
+    @abstractmethod
+    def _update(self) -> Any:
+        """Update the policy from the episodes in the algorithm's buffer."""
+
+    def train(self, *_: Any, **__: Any) -> None:
+        """Update the policy from the episode that was rolled out (Algorithm 1, line 15), then from frozen ones."""
         self._update()
         self._learn_frozen(self.refresh_episodes)
 
@@ -50,7 +55,15 @@ class FrozenWalks(OnPolicyAlgorithm):
             self.env.set_options({"freeze": True})
             self._last_obs = self.env.reset()  # type: ignore[assignment]
             self._last_episode_starts = np.ones(self.n_envs, dtype=bool)
-            self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps)
+            self._walk(callback)
             self._update()
         # The vector environment has begun the next episode, which is not frozen, by itself.
         self.num_timesteps, self.ep_info_buffer = num_timesteps, episode_infos
+
+
+class OnPolicyFrozenWalks(FrozenWalks, OnPolicyAlgorithm):
+    """`FrozenWalks` of an on-policy algorithm, whose rollout is an episode."""
+
+    def _walk(self, callback: BaseCallback) -> None:
+        assert self.env is not None
+        self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps)

@@ -20,7 +20,7 @@ from fer_gym.checks import check_choice, check_count, check_number
 from fer_gym.errors import UsageError
 from fer_gym_agents.base import check_retains, episode_length
 from fer_gym_agents.sb3.credit import begin_whole_walk, with_credits
-from fer_gym_agents.sb3.frozen_walks import FrozenWalks
+from fer_gym_agents.sb3.frozen_walks import OnPolicyFrozenWalks
 from fer_gym_agents.sb3.policies import LAYER_NORM_EPS, PerClass
 
 
@@ -134,7 +134,7 @@ def _entropy(logits: Tensor) -> Tensor:
 ONE_STEP_A_WALK = {"credit": "episode", "gradient": "vanilla", "ent_coef": 0.0, "n_epochs": 1, "batch_size": None}
 
 
-class Reinforce(FrozenWalks):
+class Reinforce(OnPolicyFrozenWalks):
     """REINFORCE with a credit for each step (Eq. 4 and 6 of RLPS).
 
     Each episode is walked whole, then the policy takes `n_epochs` passes of gradient ascent over it, in mini-batches,

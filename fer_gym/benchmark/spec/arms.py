@@ -64,11 +64,11 @@ _PPO = Arm("PPO", "ppo")
 #: The baselines, and the other way to learn.
 SELECTORS = (*SELECTION_BASELINES, _PPO)
 
-#: Learners of ImageSelect-v0 by algorithm. DQN, which RLPS calls unsuitable, sees no credit but the walk's reward.
+#: Learners of ImageSelect-v0 by algorithm, all on the images' credits.
 RL_SELECTORS = (
     KEEP_ALL,
     REINFORCE,
-    # The budget's environment steps and no more, as DQN: the other learners walk frozen episodes on top.
+    # The budget's environment steps and no more: the other learners walk frozen episodes on top.
     Arm("REINFORCE, no frozen walks", "reinforce", {"pretrain_episodes": 0, "refresh_episodes": 0}),
     RANDOM,
     Arm("A2C", "a2c"),

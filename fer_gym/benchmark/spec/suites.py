@@ -11,7 +11,7 @@ _QUICK = Suite(
     "quick",
     (
         calibrated.task_of(TASKS["ImageSelect-Flips-v1"], (arms.KEEP_ALL, arms.REINFORCE)),
-        calibrated.task_of(TASKS["RegTune-Overfit-v0"], (Arm("none", "static"), Arm("PPO", "ppo")), episodes=8),
+        calibrated.task_of(TASKS["RegTune-Overfit-v0"], (Arm("none", "static"), Arm("PPO", "ppo")), episodes=6),
     ),
     seeds=(0,),
 )

@@ -129,14 +129,6 @@ def test_they_tune(name: str) -> None:
     assert env.action_space.contains(action)
 
 
-def test_dqn_learns_from_the_reward_at_the_end_alone() -> None:
-    agent: Any = agents.make("dqn", tiny_walks.walk(), 0, {"learning_starts": 10})
-    agent.learn(3 * 24)
-    rewards = agent.replay_buffer.rewards[: 3 * 24, 0]
-    assert np.flatnonzero(rewards).tolist() == [23, 47, 71]
-    assert agent.gamma == 1.0
-
-
 @pytest.mark.parametrize(
     ("rollout", "batch"), [(6000, 64), (28_709, 64), (61, 61), (2, 2), (65, 63), (64 * 63 + 1, 62), (1, 1)]
 )
