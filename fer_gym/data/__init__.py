@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,52 +20,65 @@ from fer_gym.errors import DatasetError, UsageError
 
 __all__ = ["DATASETS", "DRAWN", "DatasetError", "Split", "Splits", "default_root", "load"]
 
+
+@dataclass(frozen=True)
+class _Source:
+    """A data set.
+
+    Attributes:
+        what: in words.
+        options: the keywords that it takes, besides those of every data set.
+        forms: what its root may be; "" for those that come with the package.
+        names: under which it is looked for in the folder that `_DATA` names.
+        carved: its loader, if its carved splits lie in the cache.
+    """
+
+    what: str
+    options: tuple[str, ...]
+    forms: str = ""
+    names: tuple[str, ...] = ()
+    carved: Callable[..., Splits] | None = None
+
+
+_DRAWN_OPTIONS = ("train", "val", "test", "seed")
+_SOURCES = {
+    "synthetic": _Source("faces drawn by the package: seven expressions, 48x48 grey", _DRAWN_OPTIONS),
+    "synthetic-rare": _Source("as synthetic, but disgust, surprise and fear are rare in training", _DRAWN_OPTIONS),
+    "fer2013": _Source(
+        "FER2013: seven expressions, 48x48 grey",
+        ("ferplus", "row_order"),
+        fer2013.FORMS,
+        ("fer2013", "fer2013.zip", "fer2013.csv"),
+    ),
+    "rafdb": _Source("RAF-DB: seven expressions, colour", ("image_size", "grey"), rafdb.FORMS, ("rafdb",), rafdb.load),
+    "expw": _Source(
+        "ExpW: seven expressions, colour", ("image_size", "grey", "min_confidence"), expw.FORMS, ("expw",), expw.load
+    ),
+    "affectnet": _Source(
+        "AffectNet: eight expressions, colour",
+        ("image_size", "grey", "classes"),
+        affectnet.FORMS,
+        ("affectnet",),
+        affectnet.load,
+    ),
+    "cifar100": _Source(
+        "CIFAR-100: 100 classes without faces, 32x32 colour",
+        ("labels",),
+        cifar100.FORMS,
+        ("cifar100", "cifar100.tar.gz"),
+        cifar100.load,
+    ),
+    "folder": _Source("your own pictures", ("groups",), folder.FORMS),
+}
 #: What each data set is.
 DATASETS = {
-    "synthetic": "faces drawn by the package: seven expressions, 48x48 grey; needs no root",
-    "synthetic-rare": "as synthetic, but disgust, surprise and fear are rare in training; needs no root",
-    "fer2013": f"FER2013: seven expressions, 48x48 grey; root: {fer2013.FORMS}",
-    "rafdb": f"RAF-DB: seven expressions, colour; root: {rafdb.FORMS}",
-    "expw": f"ExpW: seven expressions, colour; root: {expw.FORMS}",
-    "affectnet": f"AffectNet: eight expressions, colour; root: {affectnet.FORMS}",
-    "cifar100": f"CIFAR-100: 100 classes without faces, 32x32 colour; root: {cifar100.FORMS}",
-    "folder": f"your own pictures; root: {folder.FORMS}",
+    name: f"{source.what}; " + (f"root: {source.forms}" if source.forms else "needs no root")
+    for name, source in _SOURCES.items()
 }
 #: Those that come with the package.
-DRAWN = ("synthetic", "synthetic-rare")
-_OPTIONS = {
-    **dict.fromkeys(DRAWN, ("train", "val", "test", "seed")),
-    "fer2013": ("ferplus", "row_order"),
-    "rafdb": ("image_size", "grey"),
-    "expw": ("image_size", "grey", "min_confidence"),
-    "affectnet": ("image_size", "grey", "classes"),
-    "cifar100": ("labels",),
-    "folder": ("groups",),
-}
-# Those whose carved splits lie in the cache.
-_CARVED: dict[str, Callable[..., Splits]] = {
-    "rafdb": rafdb.load,
-    "expw": expw.load,
-    "affectnet": affectnet.load,
-    "cifar100": cifar100.load,
-}
-_FORMS = {
-    "fer2013": fer2013.FORMS,
-    "rafdb": rafdb.FORMS,
-    "expw": expw.FORMS,
-    "affectnet": affectnet.FORMS,
-    "cifar100": cifar100.FORMS,
-    "folder": folder.FORMS,
-}
-# The environment variable that names a folder, and the names under which data sets are looked for there.
+DRAWN = tuple(name for name, source in _SOURCES.items() if not source.forms)
+# The environment variable that names a folder of data sets.
 _DATA = "FER_GYM_DATA"
-_IN_DATA = {
-    "fer2013": ("fer2013", "fer2013.zip", "fer2013.csv"),
-    "rafdb": ("rafdb",),
-    "expw": ("expw",),
-    "affectnet": ("affectnet",),
-    "cifar100": ("cifar100", "cifar100.tar.gz"),
-}
 # The streams that data_seed is divided into: one choice must not move another.
 _CARVE, _LIMIT, _NOISE = range(3)
 
@@ -130,7 +144,7 @@ def _load_whole(
     """The data set before limit and noise, once every keyword has been checked."""
     if not isinstance(name, Splits):
         check_choice("dataset", name, DATASETS, or_else="a Splits of your own")
-    allowed = () if isinstance(name, Splits) else _OPTIONS[name]
+    allowed = () if isinstance(name, Splits) else _SOURCES[name].options
     called = "a Splits" if isinstance(name, Splits) else repr(name)
     for option in options:
         if option not in allowed:
@@ -151,8 +165,8 @@ def _load_whole(
     if root is None:
         raise _no_root(name)
     seed = int(data_seed), _CARVE
-    if name in _CARVED:
-        return _CARVED[name](root, seed, **options)
+    if carved := _SOURCES[name].carved:
+        return carved(root, seed, **options)
     if name == "folder":
         return folder.load(root, np.random.default_rng(seed), **options)
     return fer2013.load(root, doubts, options.get("ferplus"), options.get("row_order"))
@@ -168,21 +182,22 @@ def default_root(name: str) -> Path | None:
         The path; None if the variable is not set, the folder has none, or the data set has no place of its own there.
     """
     place = os.environ.get(_DATA)
-    if not place or name not in _IN_DATA:
+    if not place:
         return None
-    paths = (files.at(place) / each for each in _IN_DATA[name])
+    paths = (files.at(place) / each for each in _SOURCES[name].names)
     return next((path for path in paths if path.exists()), None)
 
 
 def _no_root(name: str) -> DatasetError:
     """What to say of a data set in files that was given no root."""
-    if name not in _IN_DATA:
-        return DatasetError(f"root: None is not allowed for {name!r}; use {_FORMS[name]}")
-    names = " or ".join(", ".join(_IN_DATA[name]).rsplit(", ", 1))
+    source = _SOURCES[name]
+    if not source.names:
+        return DatasetError(f"root: None is not allowed for {name!r}; use {source.forms}")
+    names = " or ".join(", ".join(source.names).rsplit(", ", 1))
     if place := os.environ.get(_DATA):
         return DatasetError(f"{place}: this folder, which {_DATA} names, has no {names}; put it there or give root=")
     return DatasetError(
-        f"root: None is not allowed for {name!r}; use {_FORMS[name]}, or let {_DATA} name a folder that holds {names}"
+        f"root: None is not allowed for {name!r}; use {source.forms}, or let {_DATA} name a folder that holds {names}"
     )
 
 

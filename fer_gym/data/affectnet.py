@@ -8,7 +8,6 @@ The test set is not public: AffectNet's validation set is the test split here.
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -96,33 +95,12 @@ def load(
 
 
 def _faces_of_csv(root: Path, part: str) -> Iterator[Face]:
-    path = root / _CSVS[part]
     # A name that is not UTF-8 stays the bytes that it is on the disk.
-    reader = csv.reader(text_files.lines(path, errors="surrogateescape"))
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        if header != list(_COLUMNS):
-            raise DatasetError(
-                f"{path}, line 1: found the header {','.join(header)[:80]!r}, expected {','.join(_COLUMNS)!r}; "
-                "is it AffectNet's CSV?"
-            )
-        for row in filter(None, reader):
-            yield from _face_of_row(f"{path}, line {reader.line_num}", row)
-    except csv.Error as error:
-        raise DatasetError(
-            f"{path}, line {reader.line_num}: not readable as CSV ({error}); fetch the file again"
-        ) from error
-
-
-def _face_of_row(where: str, row: list[str]) -> Iterator[Face]:
-    if len(row) != len(_COLUMNS):
-        raise DatasetError(
-            f"{where}: found {len(row)} columns, expected {len(_COLUMNS)}; correct the row or fetch the file again"
-        )
-    label = face_files.label_in(where, row[6].strip(), _LABELS, _NAMES)
-    if label < len(CLASSES):  # where there is no face, the box means nothing
-        left, top, width, height = face_files.whole_numbers_in(where, row[1:5])
-        yield Face(where, f"{_PICTURES}/{row[0].strip()}", label, (left, top, left + width, top + height))
+    for where, row in text_files.rows(root / _CSVS[part], _COLUMNS, of="AffectNet's CSV", errors="surrogateescape"):
+        label = face_files.label_in(where, row[6].strip(), _LABELS, _NAMES)
+        if label < len(CLASSES):  # where there is no face, the box means nothing
+            left, top, width, height = face_files.whole_numbers_in(where, row[1:5])
+            yield Face(where, f"{_PICTURES}/{row[0].strip()}", label, (left, top, left + width, top + height))
 
 
 def _faces_of_set(root: Path, part: str) -> Iterator[Face]:

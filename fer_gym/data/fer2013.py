@@ -9,7 +9,6 @@ split.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import logging
 import lzma
@@ -189,41 +188,18 @@ def _build_csv(path: Path, directory: Path) -> None:
     rows = _Rows()
     with path.open("rb") as file:
         total = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
-    # What is not UTF-8 becomes a character that no column accepts, and so an error with its line.
     with progress(f"reading {path}", total) as bar:
-        reader = csv.reader(text_files.lines(path, errors="replace"))
-        try:
-            columns = _columns(path, next(reader, []))
-            for position, row in enumerate(filter(None, reader)):
-                where = f"{path}, line {reader.line_num}"
-                if len(row) != len(columns):
-                    raise DatasetError(
-                        f"{where}: found {len(row)} columns, expected {len(columns)}; correct the row or "
-                        "fetch the file again"
-                    )
-                split, label = _usage(where, row[columns["Usage"]]), _label(where, row[columns["emotion"]])
-                rows.add(split, _pixels(where, row[columns["pixels"]]), label, position)
-                bar.advance()
-        except csv.Error as error:
-            raise DatasetError(
-                f"{path}, line {reader.line_num}: not readable as CSV ({error}); fetch the file again"
-            ) from error
+        for position, (where, row) in enumerate(text_files.rows(path, _COLUMNS, of="FER2013's CSV")):
+            emotion, pixels, usage = row
+            split, label = _usage(where, usage), _label(where, emotion)
+            rows.add(split, _pixels(where, pixels), label, position)
+            bar.advance()
     found = sum(map(len, rows.labels.values()))
     if found < ROWS:  # it may be a part that somebody wants, so it is no error
         logging.getLogger(__name__).warning(
             "%s: %s of FER2013's %s images; if it was cut off, fetch it again", path, f"{found:,}", f"{ROWS:,}"
         )
     rows.save(directory, path, "rows")
-
-
-def _columns(path: Path, header: list[str]) -> dict[str, int]:
-    names = [name.strip() for name in header]
-    if sorted(names) != sorted(_COLUMNS):
-        raise DatasetError(
-            f"{path}, line 1: found the header {','.join(header)[:80]!r}, expected the columns "
-            f"{', '.join(_COLUMNS)} in any order; is it FER2013's CSV?"
-        )
-    return {name: i for i, name in enumerate(names)}
 
 
 def _usage(where: str, text: str) -> str:

@@ -7,7 +7,6 @@ it is unknown (such an image is never doubted).
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -93,14 +92,13 @@ def read_votes(path: Path) -> tuple[list[str], NDArray[np.int64]]:
         DatasetError: if the file is empty, its header wrong, or a vote no whole number from 0 to 10.
     """
     usages, votes = [], []
-    expected = ["Usage", "Image name", *COLUMNS]
     allowed = {str(vote): vote for vote in range(11)}
-    for line, row in _read(path, expected):
+    for where, row in text_files.rows(path, ["Usage", "Image name", *COLUMNS], of="FER+'s table of votes"):
         try:
             votes.append([allowed[text.strip()] for text in row[2:]])
         except KeyError as error:
             raise DatasetError(
-                f"{path}, line {line}: found {error.args[0][:40]!r} votes, expected whole numbers from 0 to "
+                f"{where}: found {error.args[0][:40]!r} votes, expected whole numbers from 0 to "
                 "10; fetch the file again"
             ) from None
         usages.append(row[0].strip())
@@ -119,14 +117,14 @@ def read_row_order(path: Path) -> dict[str, int]:
     """
     order: dict[str, int] = {}
     taken: set[int] = set()
-    for line, (member, text) in _read(path, ["member", "row"]):
+    for where, (member, text) in text_files.rows(path, ["member", "row"], of="the table from pictures to rows"):
         try:
             row = int(text)
         except ValueError:
             row = -2
         if not -1 <= row < _MOST_ROWS or row in taken or member in order:
             raise DatasetError(
-                f"{path}, line {line}: found member {member[:80]!r}, row {text[:40]!r}, expected each member "
+                f"{where}: found member {member[:80]!r}, row {text[:40]!r}, expected each member "
                 "and each row once, rows counted from 0, -1 for unknown; correct the line"
             )
         order[member] = row
@@ -137,27 +135,6 @@ def read_row_order(path: Path) -> dict[str, int]:
 
 # Far more than a CSV of images has, and few enough for any integer type.
 _MOST_ROWS = 1 << 31
-
-
-def _read(path: Path, expected: list[str]) -> list[tuple[int, list[str]]]:
-    """The rows of a small CSV with their line numbers."""
-    reader = csv.reader(text_files.lines(path, errors="replace"))
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        if header != expected:
-            raise DatasetError(
-                f"{path}, line 1: found the header {','.join(header)[:80]!r}, expected "
-                f"{','.join(expected)!r}; is it the right file?"
-            )
-        rows = [(reader.line_num, row) for row in reader if row]
-    except csv.Error as error:
-        raise DatasetError(f"{path}, line {reader.line_num}: not readable as CSV ({error})") from error
-    for line, row in rows:
-        if len(row) != len(expected):
-            raise DatasetError(
-                f"{path}, line {line}: found {len(row)} columns, expected {len(expected)}; correct the line"
-            )
-    return rows
 
 
 def rows_of_members(members: NDArray[np.bytes_], order: Mapping[str, int], path: Path) -> NDArray[np.int64]:

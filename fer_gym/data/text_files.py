@@ -1,8 +1,9 @@
-"""Lines of text files from elsewhere: regular files only, and no line without end."""
+"""Lines and tables of text files from elsewhere: regular files only, and no line without end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fer_gym import files
@@ -49,3 +50,41 @@ def lines(path: Path, *, errors: str) -> Iterator[str]:
                     f"{path}, line {number}: longer than {LONGEST_LINE:,} characters; is it the right file?"
                 )
             yield line
+
+
+def rows(path: Path, columns: Sequence[str], *, of: str, errors: str = "replace") -> Iterator[tuple[str, list[str]]]:
+    """The rows of a CSV file with a header, blank lines left out.
+
+    Args:
+        path: of the file.
+        columns: the header's names, in any order.
+        of: whose file it is, for the error.
+        errors: as for `lines`; "replace" makes a character that no column should accept.
+
+    Yields:
+        Where the row is, for an error, and its cells in the order of `columns`.
+
+    Raises:
+        DatasetError: as `lines`; or if the header or the number of cells is another, or the file no CSV.
+    """
+    reader = csv.reader(lines(path, errors=errors))
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if sorted(header) != sorted(columns):
+            raise DatasetError(
+                f"{path}, line 1: found the header {','.join(header)[:80]!r}, expected the columns "
+                f"{', '.join(columns)} in any order; is it {of}?"
+            )
+        places = [header.index(name) for name in columns]
+        for row in filter(None, reader):
+            where = f"{path}, line {reader.line_num}"
+            if len(row) != len(columns):
+                raise DatasetError(
+                    f"{where}: found {len(row)} columns, expected {len(columns)}; correct the row or fetch the file "
+                    "again"
+                )
+            yield where, [row[place] for place in places]
+    except csv.Error as error:
+        raise DatasetError(
+            f"{path}, line {reader.line_num}: not readable as CSV ({error}); fetch the file again"
+        ) from error

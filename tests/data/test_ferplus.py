@@ -194,8 +194,8 @@ def test_votes_of_another_file(tmp_path: Path, empty_cache: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", ["line 1", "header", "expected 'Usage,Image name,neutral"]),
-        ("Usage,neutral\nTraining,3\n", ["line 1", "'Usage,neutral'", "right file"]),
+        ("", ["line 1", "header", "expected the columns Usage, Image name, neutral"]),
+        ("Usage,neutral\nTraining,3\n", ["line 1", "'Usage,neutral'", "is it FER+'s table of votes?"]),
         (HEADER + "\nTraining,a.png,1,2,3\n", ["line 2", "5 columns", "expected 12", "correct"]),
         (HEADER + "\nTraining,a.png,x,0,0,0,0,0,0,0,0,9\n", ["line 2", "'x' votes", "0 to 10", "fetch"]),
         (HEADER + "\nTraining,a.png,11,0,0,0,0,0,0,0,0,9\n", ["line 2", "'11' votes", "0 to 10", "fetch"]),

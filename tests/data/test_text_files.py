@@ -74,3 +74,29 @@ def test_lines_and_their_limit(tmp_path: Path) -> None:
     path.write_bytes(b"one\n" + b"x" * text_files.LONGEST_LINE)
     with pytest.raises(DatasetError, match=r"list\.txt, line 2: longer than 65,536 characters"):
         list(text_files.lines(path, errors="replace"))
+
+
+def test_a_table_in_any_order_of_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\ufeff y ,x\r\n1,2\r\n\r\n'3',\"a\nb\"\r\n")
+    assert list(text_files.rows(path, ["x", "y"], of="ours")) == [
+        (f"{path}, line 2", ["2", "1"]),
+        (f"{path}, line 5", ["a\nb", "'3'"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "line 1: found the header '', expected the columns x, y in any order; is it ours?"),
+        ("x,x\n1,2\n", "line 1: found the header 'x,x', expected the columns x, y in any order; is it ours?"),
+        ("x,y\n1,2\n3\n", "line 3: found 1 columns, expected 2; correct the row or fetch the file again"),
+        ('x,y\n1,"' + 3 * (60_000 * "a" + "\n"), "line 4: not readable as CSV (field larger than field limit"),
+    ],
+)
+def test_what_is_no_such_table(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.encode())
+    with pytest.raises(DatasetError) as error:
+        list(text_files.rows(path, ["x", "y"], of="ours"))
+    assert str(error.value).startswith(f"{path}, {said}")

@@ -37,7 +37,7 @@ class Walk:
         observations: a list of the N observations.
     """
 
-    PARTS = ("order", "retained", "position", "sum", "mean")
+    PARTS = ("order", "retained", "position", "sum")
 
     def __init__(
         self, order: NDArray[np.int64], observations: NDArray[np.float32], features: NDArray[np.float64]
@@ -96,7 +96,6 @@ class Walk:
             "retained": bytes(self.retained),
             "position": self.position,
             "sum": self._sum.copy(),
-            "mean": self._mean.copy(),
         }
 
     @staticmethod
@@ -109,8 +108,7 @@ class Walk:
             states.refuse("retained", f"is no {images:,} bytes of 0 and 1")
         if any(retained[state["position"] :]):
             states.refuse("retained", "has images that are not decided on yet")
-        for part in ("sum", "mean"):
-            states.check_like(part, state[part], np.zeros(width))
+        states.check_like("sum", state["sum"], np.zeros(width))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`, of a walk in the same order."""
@@ -118,7 +116,7 @@ class Walk:
         self.position = state["position"]
         self.count = sum(self.retained)
         self._sum = state["sum"].copy()
-        self._mean = state["mean"].copy()
+        self._mean = self._sum * (1.0 / max(self.count, 1))
         if self.position < self.length:
             self._means[self.position] = self._mean
 
