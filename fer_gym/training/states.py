@@ -16,7 +16,7 @@ from fer_gym.description import in_words
 from fer_gym.errors import UsageError
 
 #: Bump it when the parts of a state change.
-FORMAT = 2
+FORMAT = 3
 _REMEDY = "load a whole state_dict() of an environment of the same keywords"
 
 

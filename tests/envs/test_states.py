@@ -141,7 +141,7 @@ def test_a_tampered_state_is_refused_and_leaves_no_trace(make: Make, name: str) 
 
 @every_form
 @pytest.mark.parametrize(
-    "made", [None, [], "state", 3, {}, {"format": 1}, {"format": 2}, {"format": 2, "made_for": {}}], ids=repr
+    "made", [None, [], "state", 3, {}, {"format": 1}, {"format": 3}, {"format": 3, "made_for": {}}], ids=repr
 )
 def test_what_is_no_state(make: Make, name: str, made: Any) -> None:
     env = make(name)
