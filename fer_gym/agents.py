@@ -17,8 +17,6 @@ from fer_gym import files, imports
 from fer_gym.errors import UsageError, without_callable
 
 GROUP = "fer_gym.agents"
-#: The group of what brings Gymnasium's vector environments to agents.
-ADAPTERS = "fer_gym.vector_adapters"
 _REMEDY = "the reference agents need pip install 'fer-gym[agents]'"
 
 
@@ -146,16 +144,15 @@ def descriptions() -> dict[str, str]:
 
 
 def adapted(env: gym.vector.VectorEnv[Any, Any, Any]) -> Any:
-    """Several environments in the form that agents take, by the adapter that is installed.
+    """Several environments in the form that agents take, by the reference agents' adapter.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: if it is not installed.
     """
     try:
-        adapter = next(iter(entry_points(group=ADAPTERS))).load()
-    except (StopIteration, ImportError) as error:
+        return _find("fer_gym_agents:GymnasiumVecEnv")(env)
+    except ImportError as error:
         raise UsageError("--num-envs: several environments need pip install 'fer-gym[agents]'") from error
-    return adapter(env)
 
 
 def make(name: str, env: gym.Env[Any, Any], seed: int, settings: dict[str, Any]) -> Agent:

@@ -10,6 +10,9 @@ import numpy as np
 
 from fer_gym.errors import UsageError
 
+#: What the global generators of NumPy, which Stable-Baselines3 seeds, take.
+LARGEST_SEED = 2**32 - 1
+
 
 def check_choice(name: str, value: object, allowed: Iterable[object], *, or_else: str = "") -> None:
     """Raise unless `value` is one of `allowed`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,17 @@ def description(value: Any) -> Any:
     """A setting as a JSON value that a resumed run can compare: no address of an object, no number of a hash.
 
     Returns:
-        JSON values as they are; a tuple or an array as a list; a function as {"function": "module:name"}; a class as
+        JSON values as they are; "inf", "-inf" and "nan" for numbers that JSON does not have; a tuple or an array as a
+        list; a function as {"function": "module:name"}; a class as
         {"class": "module:name"}; any other object as {"class": "module:name", ...} with its fields or, if it is not a
         dataclass, its plain public attributes. A data set is described by its fingerprint.
     """
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(float(value))
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
+        return description(value.tolist())
     if isinstance(value, Mapping):
         return {str(key): description(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

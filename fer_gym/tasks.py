@@ -441,11 +441,8 @@ def make(task: str, **keywords: Any) -> gym.Env[Any, Any]:
     """
     from fer_gym import envs
 
-    kinds: dict[str, Callable[..., gym.Env[Any, Any]]] = {
-        "ImageSelect-v0": envs.ImageSelectEnv,
-        "RegTune-v0": envs.RegTuneEnv,
-    }
-    return _made(kinds[CANDIDATES[task].env_id], task, keywords, KEYWORDS)
+    kind = envs.ImageSelectEnv if CANDIDATES[task].env_id == "ImageSelect-v0" else envs.RegTuneEnv
+    return _made(kind, task, keywords, KEYWORDS)
 
 
 def make_vec(task: str, num_envs: int = 1, **keywords: Any) -> gym.vector.VectorEnv[Any, Any, Any]:
@@ -461,12 +458,8 @@ def make_vec(task: str, num_envs: int = 1, **keywords: Any) -> gym.vector.Vector
     """
     from fer_gym import envs
 
-    kinds: dict[str, Callable[..., gym.vector.VectorEnv[Any, Any, Any]]] = {
-        "ImageSelect-v0": envs.ImageSelectVectorEnv,
-        "RegTune-v0": envs.RegTuneVectorEnv,
-    }
-    kind = functools.partial(kinds[CANDIDATES[task].env_id], num_envs)
-    return _made(kind, task, keywords, (*KEYWORDS, "autoreset_mode"))
+    kind = envs.ImageSelectVectorEnv if CANDIDATES[task].env_id == "ImageSelect-v0" else envs.RegTuneVectorEnv
+    return _made(functools.partial(kind, num_envs), task, keywords, (*KEYWORDS, "autoreset_mode"))
 
 
 def _made(kind: Callable[..., _Env], task: str, keywords: dict[str, Any], allowed: tuple[str, ...]) -> _Env:

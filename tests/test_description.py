@@ -36,6 +36,8 @@ class Regulariser:
         ("fer2013", "fer2013", "'fer2013'"),
         (np.float32(0.5), 0.5, "0.5"),
         (np.array([1, 2]), [1, 2], "[1, 2]"),
+        (float("inf"), "inf", "'inf'"),
+        (np.array([np.nan, -np.inf]), ["nan", "-inf"], "['nan', '-inf']"),
         (("symmetric", 0.2), ["symmetric", 0.2], "['symmetric', 0.2]"),
         ({"dropout": (0.0, 0.8)}, {"dropout": [0.0, 0.8]}, "{'dropout': [0.0, 0.8]}"),
         (Path("a/b"), "a/b", "'a/b'"),

@@ -9,11 +9,6 @@ from fer_gym import agents
 app = typer.Typer(help="List the installed agents.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """List the installed agents."""
-
-
 @app.command("ls")
 def list_agents() -> None:
     """List the names that `--agent` takes, each with what its docstring says first; nothing is trained."""

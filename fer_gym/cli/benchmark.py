@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fer_gym import data
-from fer_gym.checks import check_number
+from fer_gym.checks import LARGEST_SEED, check_number
 from fer_gym.cli import errors
-from fer_gym.cli.train import LARGEST_SEED
 from fer_gym.errors import UsageError
 from fer_gym.progress import printable
 

@@ -9,11 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from fer_gym.checks import LARGEST_SEED
 from fer_gym.cli import errors
 from fer_gym.errors import UsageError
-
-#: What NumPy's and Stable-Baselines3's global generators take.
-LARGEST_SEED = 2**32 - 1
 
 
 def train(
@@ -55,6 +53,6 @@ def settings_of(pairs: list[str]) -> dict[str, Any]:
             raise UsageError(f"{pair!r} is not allowed; use KEY=VALUE")
         try:
             settings[key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             settings[key] = text
     return settings

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from fer_gym.benchmark.spec import papers, suites
 from fer_gym.cli import benchmark
 from fer_gym.cli.commands import app
+from fer_gym.cli.train import settings_of
 
 SUITE = suite(("keep [red]all", "keep_all"), ("unreadable", "test_commands:Unreadable"))
 
@@ -113,6 +114,12 @@ def test_train_saves_an_agent_that_loads(tmp_path: Path):
     assert result.exit_code == 0, result.output
     assert "episode 2/2: reward" in result.output
     assert Reinforce.load(tmp_path / "agent").num_timesteps == 80
+
+
+def test_settings_that_are_no_literals_are_texts() -> None:
+    pairs = ["a=1", "b=x y", "c={[1]: 2}", f"d={'-' * 100_000}1", "e=(0.5, 'f')", "g=h=i"]
+    expected = {"a": 1, "b": "x y", "c": "{[1]: 2}", "d": f"{'-' * 100_000}1", "e": (0.5, "f"), "g": "h=i"}
+    assert settings_of(pairs) == expected
 
 
 @pytest.mark.parametrize(

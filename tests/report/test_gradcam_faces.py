@@ -2,8 +2,10 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import small_records
 from PIL import Image
 
@@ -11,8 +13,9 @@ from fer_gym.benchmark.report import page as report
 from fer_gym.data import load
 
 
-def test_the_page_shows_it(tmp_path: Path) -> None:
-    settings = {"env": {"limit": 40}, "agent": "static", "agent_settings": {}}
+@pytest.mark.parametrize("env", [{"limit": 40}, {"limit": 80, "instances": [{"limit": 40}, {"limit": 60}]}])
+def test_the_page_shows_it(tmp_path: Path, env: dict[str, Any]) -> None:
+    settings = {"env": env, "agent": "static", "agent_settings": {}}
     records = []
     for arm in ("vanilla", "ppo"):
         record = {**small_records.tuning(arm, 0, 0.5, 0.1), "settings": settings}

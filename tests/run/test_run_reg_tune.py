@@ -1,10 +1,12 @@
 import json
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import small_records
 import tiny_data
 
+from fer_gym import agents
 from fer_gym.benchmark import records
 from fer_gym.benchmark.report import page as report
 from fer_gym.benchmark.report import tables
@@ -70,6 +72,15 @@ def test_a_searchs_branches_are_counted():
     # Two batches for each of 2 * (1 + 2 * 4) chunks, and both branches of the last chunk end.
     ends = 2 * 2 * len(TASK.env["dataset"].val)
     assert result["scores"]["images_evaluated"]["learning"] == 18 * 2 * 4 + ends
+
+
+def test_what_an_agent_from_outside_counts_may_be_numpys(monkeypatch):
+    static = agents.make("static", gym.make("RegTune-v0", **TASK.env), 0, {})
+    static.chunks_trained, static.runs_ended = np.int64(3), np.int64(1)
+    monkeypatch.setattr(agents, "make", lambda *_: static)
+    scores = run("static")["scores"]
+    assert scores["gradient_steps"]["learning"] == 3 * 3
+    assert type(scores["gradient_steps"]["learning"]) is type(scores["images_evaluated"]["learning"]) is int
 
 
 def test_a_childs_confusion_matrix_gives_its_scores():

@@ -76,6 +76,17 @@ def test_only_a_data_set_in_files_is_given_the_root(tmp_path: Path):
         Trial(replace(walk, env={"dataset": "folder"}), ARMS[0], 0).make_env(str(tmp_path))
 
 
+def test_a_setting_that_json_does_not_have_is_compared(trials, tmp_path: Path):
+    endless = replace(SUITE.tasks[0], arms=(Arm("learner", "reinforce", {"max_grad_norm": float("inf")}),))
+    suite = Suite("test", (endless,), (0, 1))
+    assert runner.run(suite, tmp_path, None, resume=False)[1] == {}
+    assert runner.run(suite, tmp_path, None, resume=True)[1] == {}
+    assert len(trials) == 2
+    other = replace(endless, arms=(Arm("learner", "reinforce", {"max_grad_norm": 1.0}),))
+    with pytest.raises(UsageError, match=r"a record of settings .*'inf'"):
+        runner.run(replace(suite, tasks=(other,)), tmp_path, None, resume=True)
+
+
 def test_resume_runs_only_what_is_missing(trials, tmp_path: Path):
     whole, _ = runner.run(SUITE, tmp_path, None, resume=False)
     records.path_of(tmp_path, "walk", "random", 1).unlink()

@@ -1,6 +1,7 @@
 """The suites by name: every arm can be built, and what needs files is left out without them."""
 
 import json
+from dataclasses import replace
 
 import gymnasium as gym
 import pytest
@@ -109,6 +110,13 @@ def test_some_tasks_and_arms_alone():
     assert [arm.name for arm in alone.tasks[0].arms] == ["REINFORCE", "random"]  # the one that it follows comes along
     assert alone.seeds == suite.seeds
     assert suite.restricted(None, None) == suite
+    first, second = Arm("c", "random"), Arm("b", "random", keep_ratio_of="c")
+    chain = Suite(
+        "own", (replace(task, arms=(first, second, Arm("None", "random"), Arm("a", "x", keep_ratio_of="b"))),), (0,)
+    )
+    assert [arm.name for arm in chain.restricted(None, ["a"]).tasks[0].arms] == ["c", "b", "a"]
+    with pytest.raises(ValueError, match=r"^arm: PPO: of none of these tasks: ImageSelect-Flips-v1$"):
+        SUITES["quick"].restricted(["ImageSelect-Flips-v1"], ["PPO"])
     with pytest.raises(ValueError, match=r"^arm: 'PPO 2' is unknown; use "):
         suite.restricted(None, ["PPO 2"])
     with pytest.raises(ValueError, match=r"^task: 'walk' is unknown; use "):

@@ -99,6 +99,17 @@ def test_it_runs(file: Path, tmp_path: Path):
         ("seeds = [3, 4]", "seeds = []", "seeds: [] is not allowed; use whole numbers such as [0, 1, 2]"),
         ("seeds = [3, 4]", "seeds = [1.5]", "seeds: 1.5 is not allowed; use a whole number of at least 0"),
         ("seeds = [3, 4]", "seeds = 3", "the suite.seeds: 3 is not allowed; expected a list"),
+        (
+            "seeds = [3, 4]",
+            "seeds = [4294967296]",
+            "seeds: 4294967296 is not allowed; use a whole number of at least 0 and",
+        ),
+        (
+            "limit = 40, chunks",
+            "data_seed = 1, chunks",
+            "tasks[1].env.data_seed: it is not allowed, which is the trial's",
+        ),
+        ("env = {regularizers", "env = {root = 'a', regularizers", "tasks[1].arms[0].env.root: it is not allowed, for"),
         ("seeds", "seed", "the suite.seed: there is no such key; use name, tasks, seeds"),
         ('env_id = "RegTune-v0"', "", "tasks[1].env_id: None is unknown; use one of ImageSelect-v0, RegTune-v0"),
         ("children", "retrain_epochs", "tasks[1].retrain_epochs: there is no such key; use name, arms, env, episodes"),

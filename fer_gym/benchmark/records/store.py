@@ -41,12 +41,9 @@ def write(path: Path, record: Record) -> None:
     if wrong := fault(record):
         raise TypeError(f"not a record: {wrong}")
     arrays = record["arrays"]
-    rounded = {name: _rounded(record[name]) for name in _ROWS if name in record}
-    text = json.dumps(
-        _finite({"format": FORMAT, **record, **rounded, "arrays": sorted(arrays)}),
-        separators=(",", ":"),
-        allow_nan=False,
-    )
+    content = {"format": FORMAT, **record, "arrays": sorted(arrays)}
+    plain = {name: _plain(each, rounded=name in _ROWS) for name, each in content.items()}
+    text = json.dumps(plain, separators=(",", ":"), allow_nan=False)
     if arrays:
         with files.written_whole(_path_of_arrays(path)) as file:
             np.savez_compressed(file, **arrays)
@@ -106,18 +103,14 @@ def _check_size(size: int) -> None:
         raise ValueError(f"{size:,} bytes, expected at most {_MAX_BYTES:,}")
 
 
-def _finite(value: Any) -> Any:
+def _plain(value: Any, *, rounded: bool) -> Any:
     """JSON has no number that is not finite: null stands for it."""
     if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
+        return {key: _plain(each, rounded=rounded) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_rounded(each) for each in value]
-    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+        return [_plain(each, rounded=rounded) for each in value]
+    if not isinstance(value, float):
+        return value
+    if not math.isfinite(value):
+        return None
+    return float(f"{value:.{_DIGITS}g}") if rounded else value

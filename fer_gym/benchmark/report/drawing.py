@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,12 @@ class Style:
     dash: str
     marker: str
 
+    @property
+    def line(self) -> dict[str, Any]:
+        """The keywords of a line in Matplotlib."""
+        dashes = tuple(float(length) for length in self.dash.split())
+        return {"color": self.colour, "linestyle": (0, dashes) if dashes else "solid"}
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -61,7 +68,7 @@ class Picture:
     Attributes:
         title: what they show.
         caption: how to read them.
-        panels: at least one.
+        panels: a picture without any is not shown.
         legend: what the lines and points stand for; empty where the panels say so.
     """
 
@@ -106,26 +113,21 @@ def draw_lines(
     axis: Axes,
     rows: NDArray[np.float64],
     look: Style,
-    name: str | None = None,
     places: NDArray[np.float64] | None = None,
 ) -> None:
     """A thin line for each row and a thick one for their mean, at `places` of the rows' shape or from 1 on."""
-    dashes = tuple(float(length) for length in look.dash.split())
-    line: dict[str, Any] = {"color": look.colour, "linestyle": (0, dashes) if dashes else "solid"}
     if places is None:
         places = np.broadcast_to(np.arange(1.0, rows.shape[1] + 1), rows.shape)
     if len(rows) > 1:
-        axis.plot(places.T, rows.T, linewidth=0.7, alpha=0.4, **line)
+        axis.plot(places.T, rows.T, linewidth=0.7, alpha=0.4, **look.line)
     marker = "." if rows.shape[1] < 20 else ""
-    axis.plot(mean_of(places), mean_of(rows), linewidth=1.8, marker=marker, label=name, **line)
+    axis.plot(mean_of(places), mean_of(rows), linewidth=1.8, marker=marker, **look.line)
     axis.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
 
 
 def filled(rows: Iterable[Sequence[float | None]]) -> NDArray[np.float64]:
     """Rows of one length: NaN after the end of a shorter row, and in place of None."""
-    lists = [[np.nan if number is None else number for number in row] for row in rows]
-    longest = max(map(len, lists))
-    return np.array([row + [np.nan] * (longest - len(row)) for row in lists], dtype=np.float64)
+    return np.array([*itertools.zip_longest(*rows)], dtype=np.float64).T
 
 
 def mean_of(rows: NDArray[np.float64]) -> NDArray[np.float64]:

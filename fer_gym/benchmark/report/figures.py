@@ -59,8 +59,8 @@ def intervals(task: TaskResults) -> Picture:
     return Picture("Test scores with intervals", caption, tuple(panels))
 
 
-def return_against_score(task: TaskResults) -> Picture | None:
-    """Each arm's return and its test score; None under two arms that have both."""
+def return_against_score(task: TaskResults) -> Picture:
+    """Each arm's return and its test score; no panel under two arms that have both."""
     if task.tunes:
         returns: dict[str, Callable[[Record], float | None]] = {
             "gap return": lambda record: value(record, "scores", "gap_return"),
@@ -108,16 +108,14 @@ def return_against_score(task: TaskResults) -> Picture | None:
         words = ", ".join(f"{arm} {mean[0]:z.3f} and {mean[1]:z.3f}" for arm, mean in means.items())
         alt = f"{name} and {score_name}: {words}"
         panels.append(panel(draw, title, alt, name, score_name, (4.2, 3.1)))
-    if not panels:
-        return None
     caption = (
         "Large points: an arm's mean; small ones: its seeds. Under a valid reward the score rises with the return. "
     )
     return Picture(f"Return and {score_name}", caption + " ".join(sentences), tuple(panels), _legend_of(task))
 
 
-def learning_curves(task: TaskResults) -> Picture | None:
-    """Rewards and scores of the episodes that an agent learnt from (Fig. 8a of RLPS); None if no agent learnt."""
+def learning_curves(task: TaskResults) -> Picture:
+    """Rewards and scores of the episodes that an agent learnt from (Fig. 8a of RLPS); no panel if no agent learnt."""
     if task.tunes:
         curves: dict[str, tuple[str, ...]] = {
             "gap return": ("gap_return",),
@@ -141,7 +139,7 @@ def learning_curves(task: TaskResults) -> Picture | None:
     return _learning_picture(task, "Learning curves", caption, panels)
 
 
-def learning_costs(task: TaskResults) -> Picture | None:
+def learning_costs(task: TaskResults) -> Picture:
     """The same episodes by their cost: steps of the environment, and gradient steps of its networks."""
     curves = {"return": ("reward",), "validation macro F1": ("validation", MAIN_SCORE)}
     costs = {"environment steps": "env_steps", "gradient steps": "gradient_steps"}
@@ -180,16 +178,14 @@ def _learning_panel(
     return panel(draw, name, f"{name} by {along}: {words}", along, "")
 
 
-def _learning_picture(task: TaskResults, title: str, caption: str, panels: list[Panel | None]) -> Picture | None:
+def _learning_picture(task: TaskResults, title: str, caption: str, panels: list[Panel | None]) -> Picture:
     there = tuple(panel for panel in panels if panel is not None)
-    if not there:
-        return None
     learners = [arm for arm, by_seed in task.arms.items() if any(record["episodes"] for record in by_seed.values())]
     return Picture(title, caption, there, tuple((arm, styles(task.arms)[arm]) for arm in learners))
 
 
-def image_rewards(task: TaskResults) -> Picture | None:
-    """The rewards of a hundred training images (Figs. 8b and 9b of RLPS); None where no record has them."""
+def image_rewards(task: TaskResults) -> Picture:
+    """The rewards of a hundred training images (Figs. 8b and 9b of RLPS); no panel where no record has them."""
     panels = []
     for arm, by_seed in task.arms.items():
         record = next(iter(by_seed.values()), {})
@@ -214,8 +210,6 @@ def image_rewards(task: TaskResults) -> Picture | None:
         panels.append(
             panel(draw, arm, f"{arm}, rewards of {len(shown)} images: {means}", "image", "reward", (4.2, 2.4))
         )
-    if not panels:
-        return None
     caption = (
         "The rewards of a hundred training images of the first seed, evenly spaced in the training split, under the "
         "network at the end of the agent's learning."
@@ -238,9 +232,8 @@ def removal_curves(task: TaskResults) -> Picture | None:
     def draw(axis: Axes) -> None:
         for arm, points in lines.items():
             look = styles(task.arms)[arm]
-            dashes = tuple(float(length) for length in look.dash.split())
             shares, scores = zip(*sorted((share, np.mean(scores)) for share, scores in points.items()), strict=True)
-            axis.plot(shares, scores, look.marker, color=look.colour, linestyle=(0, dashes) if dashes else "solid")
+            axis.plot(shares, scores, look.marker, **look.line)
 
     words = "; ".join(
         f"{arm} " + ", ".join(f"{np.mean(scores):.3f} without {share:.0%}" for share, scores in sorted(points.items()))
@@ -255,7 +248,7 @@ def removal_curves(task: TaskResults) -> Picture | None:
     return Picture("Removal curves", caption, (drawn,), tuple((arm, styles(task.arms)[arm]) for arm in lines))
 
 
-def schedules(task: TaskResults) -> Picture | None:
+def schedules(task: TaskResults) -> Picture:
     """The strengths that each arm's first children were trained under, chunk by chunk."""
     panels = []
     looks: dict[str, Style] = {}
@@ -274,7 +267,7 @@ def schedules(task: TaskResults) -> Picture | None:
 
         def draw(axis: Axes, rows: dict[str, NDArray[np.float64]] = rows, top: float = top) -> None:
             for name, lines in rows.items():
-                draw_lines(axis, lines, looks[name], name)
+                draw_lines(axis, lines, looks[name])
             axis.set_ylim(-0.03 * top, 1.05 * top)
 
         words = ", ".join(
@@ -282,14 +275,12 @@ def schedules(task: TaskResults) -> Picture | None:
         )
         label = names[0] if len(names) == 1 else "strength"
         panels.append(panel(draw, arm, f"{arm}: {words}", "chunk", label, (2.9, 2.1)))
-    if not panels:
-        return None
     caption = "The first child of each seed (thin) and their mean (thick)."
     legend = tuple(looks.items()) if len(looks) > 1 else ()
     return Picture("Hyperparameter trajectories", caption, tuple(panels), legend)
 
 
-def losses(task: TaskResults) -> Picture | None:
+def losses(task: TaskResults) -> Picture:
     """Training and validation loss of each arm's first children, chunk by chunk (Fig. 9 of Hong)."""
     by_arm = {}
     for arm, by_seed in task.arms.items():
@@ -299,8 +290,6 @@ def losses(task: TaskResults) -> Picture | None:
         ]
         if all(both):
             by_arm[arm] = [filled(rows) for rows in both]
-    if not by_arm:
-        return None
     top = _highest(*(rows for both in by_arm.values() for rows in both))
     legend = (("training", Style(COLOURS[0], "", "")), ("validation", Style(COLOURS[1], DASHES[1], "")))
     panels = []

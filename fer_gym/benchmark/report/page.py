@@ -279,6 +279,7 @@ def _of_data(
 def _data_keywords(record: Record) -> dict[str, Any]:
     """The keywords of `data.load` for a record's data, without the root."""
     env = record["settings"]["env"]
+    env = {**env, **(env.get("instances") or [{}])[0]}  # the maps are of the first child
     if not isinstance(env.get("dataset", ""), str):
         raise UsageError("its data set has no name")
     known = {key: env[key] for key in ("limit", "noise") if key in env}

@@ -57,7 +57,7 @@ def profile(tasks: list[TaskResults]) -> Picture | None:
         for arm, each in placed.items():
             pooled = np.concatenate([task.normalised for task in each])
             above = (pooled[None] > _POINTS[:, None]).mean(axis=1)
-            draw_lines(axis, above[None], look[arm], arm, _POINTS[None])
+            draw_lines(axis, above[None], look[arm], _POINTS[None])
 
     medians = ", ".join(
         f"{arm} {np.median(np.concatenate([task.normalised for task in each])):.2f}" for arm, each in placed.items()

@@ -9,8 +9,9 @@ scores of several tasks are never pooled.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -149,17 +150,7 @@ def normalised(scores: ArrayLike, trivial: ArrayLike, reference: ArrayLike) -> I
         trivial: of the lower reference, one per calibration seed.
         reference: of the upper one, under the same seeds.
     """
-    _check_paired([trivial], [reference])
-    ours, low, high = _sample(scores), _sample(trivial), _sample(reference)
-    drawn, references = _draws((len(ours), len(low)))
-
-    def place(of: NDArray[np.float64], bottom: NDArray[np.float64], top: NDArray[np.float64]) -> NDArray[np.float64]:
-        base = bottom.mean(axis=-1)
-        placed: NDArray[np.float64] = (of.mean(axis=-1) - base) / (top.mean(axis=-1) - base)
-        return placed
-
-    resampled = place(ours[drawn], low[references], high[references])
-    return _percentiles(float(place(ours, low, high)), resampled, (len(ours), len(low)))
+    return _over_tasks([Placed(scores, trivial, reference)], functools.partial(np.mean, axis=-1))
 
 
 @dataclass(frozen=True)
@@ -193,16 +184,23 @@ def interquartile_mean_over_tasks(tasks: Sequence[Placed]) -> Interval:
     Args:
         tasks: at least one, with at least one seed each.
     """
-    counts = tuple(len(each) for task in tasks for each in (_sample(task.scores), _sample(task.trivial)))
-    draws = iter(_draws(counts))
+    return _over_tasks(tasks, _trimmed_mean)
+
+
+def _over_tasks(tasks: Sequence[Placed], average: Callable[[NDArray[np.float64]], Any]) -> Interval:
+    counts: list[int] = []
+    for task in tasks:
+        _check_paired([task.trivial], [task.reference])
+        counts += _counts([task.scores, task.trivial])
+    draws = iter(_draws(tuple(counts)))
     resampled = []
     for task in tasks:
         ours, low, high = _sample(task.scores), _sample(task.trivial), _sample(task.reference)
         drawn, references = next(draws), next(draws)
         base = low[references].mean(axis=1, keepdims=True)
         resampled.append((ours[drawn] - base) / (high[references].mean(axis=1, keepdims=True) - base))
-    estimate = float(_trimmed_mean(np.concatenate([task.normalised for task in tasks])))
-    return _percentiles(estimate, _trimmed_mean(np.concatenate(resampled, axis=1)), counts)
+    estimate = float(average(np.concatenate([task.normalised for task in tasks])))
+    return _percentiles(estimate, average(np.concatenate(resampled, axis=1)), tuple(counts))
 
 
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> float | None:

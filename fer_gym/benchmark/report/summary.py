@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from fer_gym.benchmark.records import Record, Results, TaskResults, learning_steps, value
+from fer_gym.benchmark.records import Results, TaskResults, learning_steps, value
 from fer_gym.benchmark.report.drawing import Picture, panel, styles
 from fer_gym.benchmark.report.statistics import mean_interval, normalised
 from fer_gym.benchmark.report.tables import MAIN_SCORE, NOTHING, TEST_SCORES, Cell, Table
@@ -22,17 +22,13 @@ def scores(task: TaskResults, arm: str) -> dict[int, float]:
     return {**task.scores(arm, "test", MAIN_SCORE), **by_mean}
 
 
-def drawn_scores(task: TaskResults, arm: str) -> dict[int, float]:
-    """An arm's main score by seed under the actions that it draws; empty if it draws none but its mean action."""
-    drawn = task.scores(arm, "test", MAIN_SCORE)
-    return drawn if drawn != scores(task, arm) else {}
-
-
 def table(task: TaskResults) -> Table:
     """The arms of a task."""
     known = TASKS.get(task.name)
     rows: list[tuple[Cell, ...]] = []
-    drawn = {arm: found for arm in task.arms if (found := list(drawn_scores(task, arm).values()))}
+    every = {arm: task.scores(arm, "test", MAIN_SCORE) for arm in task.arms}
+    # Of the arms whose actions are not all their mean action.
+    drawn = {arm: list(found.values()) for arm, found in every.items() if found and found != scores(task, arm)}
     for arm, by_seed in task.arms.items():
         found = list(scores(task, arm).values())
         place: tuple[Cell, ...] = ()
@@ -41,7 +37,10 @@ def table(task: TaskResults) -> Table:
         score: Cell = mean_interval(found) if found else NOTHING
         of_draws: tuple[Cell, ...] = (mean_interval(drawn[arm]) if arm in drawn else NOTHING,) if drawn else ()
         records = list(by_seed.values())
-        costs = (_mean([of(each) for each in records]) for of in (_learnt, _seconds))
+        costs = (
+            _mean([learning_steps(each["scores"]) for each in records]),
+            _mean([value(each, "seconds") for each in records]),
+        )
         rows.append((arm, *place, score, *of_draws, *costs))
     note = "Mean over the seeds ± half of Student's 95 % interval. "
     if drawn:
@@ -61,8 +60,8 @@ def table(task: TaskResults) -> Table:
     )
 
 
-def picture(results: Results) -> Picture | None:
-    """Every arm's score in every task, between the references; None if there is no score."""
+def picture(results: Results) -> Picture:
+    """Every arm's score in every task, between the references; no panel if there is no score."""
     panels = []
     for task in results.tasks:
         arms = {arm: list(found.values()) for arm in task.arms if (found := scores(task, arm))}
@@ -86,18 +85,8 @@ def picture(results: Results) -> Picture | None:
         if known is not None:
             alt += f"; between {known.trivial.mean:.3f} and {known.reference.mean:.3f}"
         panels.append(panel(draw, task.name, alt, _NAME, "", (4.6, 0.9 + 0.32 * len(arms))))
-    if not panels:
-        return None
     caption = "Bar: mean over the seeds, which are the ticks. Dashed: the references of a calibrated task, 0 and 1."
     return Picture("Summary", caption, tuple(panels))
-
-
-def _learnt(record: Record) -> float | None:
-    return learning_steps(record["scores"])
-
-
-def _seconds(record: Record) -> float | None:
-    return value(record, "seconds")
 
 
 def _mean(numbers: Sequence[float | None]) -> Cell:

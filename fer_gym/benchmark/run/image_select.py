@@ -220,7 +220,7 @@ def _cost(
         },
     }
     for name, of_parts in cost.items():
-        of_parts["own networks"] = own.get(name, 0)
+        of_parts["own networks"] = int(own.get(name, 0))
     return cost
 
 

@@ -58,10 +58,7 @@ def in_turn(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say) -
             yield trial, _left_over(trial)
             continue
         note = functools.partial(_note_row, say, str(trial))
-        try:
-            yield trial, run_trial(trial, completed(trial, done), note=note)
-        except (Exception, SystemExit) as error:  # an agent's bug is its own
-            yield trial, _failure(error)
+        yield trial, _caught(run_trial, trial, completed(trial, done), note=note)
 
 
 def side_by_side(run_trial: RunTrial, trials: list[Trial], done: Records, say: Say, workers: int) -> Outcomes:
@@ -210,7 +207,7 @@ def _as_they_end(
 
 
 def _caught(run_trial: RunTrial, *args: Any, **keywords: Any) -> dict[str, Any] | Failure:
-    """Run a trial in a worker. Its exception stays there: its class may be one that only the worker has imported."""
+    """Run a trial. What it raises is its own failure, and of a class that perhaps only the worker has imported."""
     try:
         return run_trial(*args, **keywords)
     except (Exception, SystemExit) as error:

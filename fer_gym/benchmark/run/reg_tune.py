@@ -97,7 +97,7 @@ def _cost(base: RegTuneEnv, agent: agents.Agent, learnt: list[dict[str, Any]], c
     test images. An agent that branches children counts the chunks and ends that the log does not see.
     """
     learning = learnt[-1]["gradient_steps"] if learnt else 0
-    learning += getattr(agent, "chunks_trained", 0) * base.chunk_size
+    learning += int(getattr(agent, "chunks_trained", 0)) * base.chunk_size
     each_child = (base.chunks + (base.warmup is not None)) * base.chunk_size
     size, scored_again = base.settings.batch_size, base.train_f1 == "eval"
     validated = len(base.splits.val) if isinstance(base.val_batches, str) else size * base.val_batches
@@ -105,7 +105,7 @@ def _cost(base: RegTuneEnv, agent: agents.Agent, learnt: list[dict[str, Any]], c
     def evaluated(gradient_steps: int) -> int:
         return gradient_steps // base.chunk_size * (validated + size * base.chunk_size * scored_again)
 
-    ends = len(learnt) + getattr(agent, "runs_ended", 0)
+    ends = len(learnt) + int(getattr(agent, "runs_ended", 0))
     held_out = len(base.splits.val), len(base.splits.val) + len(base.splits.test)
     return {
         "gradient_steps": {"learning": learning, "each child": each_child},

@@ -170,7 +170,7 @@ class Suite:
             arms: likewise. A task that has none of them is left out.
 
         Raises:
-            UsageError: if a name is none of the suite's.
+            UsageError: if a name is none of the suite's, or none of the arms is one of the tasks'.
         """
         every = {arm.name for task in self.tasks for arm in task.arms}
         for name in tasks or ():
@@ -180,10 +180,14 @@ class Suite:
         chosen = []
         for task in self.tasks:
             wanted = set(arms or every)
-            wanted |= {str(arm.keep_ratio_of) for arm in task.arms if arm.name in wanted}
+            for arm in reversed(task.arms):  # an arm follows one before it
+                if arm.name in wanted and arm.keep_ratio_of is not None:
+                    wanted.add(arm.keep_ratio_of)
             kept = tuple(arm for arm in task.arms if arm.name in wanted)
             if kept and task.name in (tasks or [task.name]):
                 chosen.append(replace(task, arms=kept))
+        if not chosen:
+            raise UsageError(f"arm: {', '.join(arms or ())}: of none of these tasks: {', '.join(tasks or ())}")
         return Suite(self.name, tuple(chosen), self.seeds)
 
     def without_files(self) -> tuple[Suite, list[str]]:

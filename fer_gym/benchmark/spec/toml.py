@@ -12,7 +12,7 @@ from typing import Any
 from fer_gym import files
 from fer_gym.benchmark.spec.suites import SUITES
 from fer_gym.benchmark.spec.tasks import Arm, RegTuneTask, SelectionTask, Suite, Task
-from fer_gym.checks import check_count, check_number
+from fer_gym.checks import LARGEST_SEED, check_count, check_number
 from fer_gym.errors import UsageError
 
 _MOST_BYTES = 1 << 20
@@ -55,7 +55,7 @@ def _suite(content: dict[str, Any], name: str) -> Suite:
     if not suite.seeds:
         raise UsageError("seeds: [] is not allowed; use whole numbers such as [0, 1, 2]")
     for seed in suite.seeds:
-        check_count("seeds", seed, least=0)
+        check_count("seeds", seed, least=0, most=LARGEST_SEED)
     _refuse_twice(list(suite.seeds), "seeds: seed")
     if suite.name in SUITES:
         raise UsageError(f"name: {suite.name!r} is a suite of the package; use another")
@@ -73,6 +73,7 @@ def _task(table: dict[str, Any], where: str) -> Task:
         raise UsageError(f"{where}.env_id: {env_id!r} is unknown; use one of {', '.join(_TASKS)}")
     task = _built(_TASKS[env_id], table, where)
     _check_name(task.name, where)
+    _check_env(task.env, where)
     for key in ("episodes", "children"):
         check_count(f"{where}.{key}", getattr(task, key, 1), least=1)
     arms = tuple(
@@ -82,6 +83,7 @@ def _task(table: dict[str, Any], where: str) -> Task:
     before: list[str] = []
     for place, arm in enumerate(arms):
         _check_name(arm.name, f"{where}.arms[{place}]")
+        _check_env(arm.env, f"{where}.arms[{place}]")
         if arm.keep_ratio_of not in (None, *before):
             raise UsageError(f"{where}.arms: {arm.name!r} follows {arm.keep_ratio_of!r}, which is no arm before it")
         before.append(arm.name)
@@ -98,6 +100,12 @@ def _check_name(name: str, where: str) -> None:
             f"{where}.name: {name!r} is not allowed in a file's name; begin with a letter or digit, and "
             'leave out / \\ : * ? " < > |'
         )
+
+
+def _check_env(env: Mapping[str, Any], where: str) -> None:
+    for key, instead in {"data_seed": "which is the trial's seed", "root": "for which the command has --root"}.items():
+        if key in env:
+            raise UsageError(f"{where}.env.{key}: it is not allowed, {instead}; leave it out")
 
 
 def _shares(found: Sequence[Any], where: str) -> tuple[float, ...]:
