@@ -153,7 +153,7 @@ def baselines():
 
 
 def ranking():
-    """The arms that were run in every current task with both REINFORCE and PPO, and their performance profiles."""
+    """The arms that were run in every current task that all learners were run in, and their performance profiles."""
     from fer_gym.benchmark import records
     from fer_gym.benchmark.report import ranking
     from fer_gym.tasks import CURRENT
@@ -162,7 +162,7 @@ def ranking():
     learnt = [
         task
         for task in records.read_folder(DOCS / "results" / "rl").tasks
-        if task.name in CURRENT and all(task.arms.get(arm) for arm in ("REINFORCE", "PPO"))
+        if task.name in CURRENT and all(map(task.arms.get, ("REINFORCE", "PPO", "RecurrentPPO", "A2C", "DQN")))
     ]
     tasks = [together(task, standard[task.name]) for task in learnt if task.name in standard]
     # The others are compared with the paper's agent.

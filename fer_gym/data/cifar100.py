@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fer_gym import files
 from fer_gym.checks import check_choice
-from fer_gym.data import array_pickles, cache, carving
+from fer_gym.data import array_pickles, cache, carving, text_files
 from fer_gym.data.splits import Splits
 from fer_gym.errors import DatasetError
 
@@ -79,11 +79,8 @@ def load(root: str | os.PathLike[str], seed: Sequence[int] = (0,), *, labels: st
 def _read_folder(path: Path) -> dict[str, bytes]:
     contents = {}
     for name in _FILES:
-        try:
-            with (path / name).open("rb") as file:
-                contents[name] = file.read(_MAX_BYTES + 1)
-        except OSError as error:
-            raise DatasetError(f"{path / name}: cannot be read ({error.strerror}); restore its permissions") from error
+        with text_files.readable(path / name), (path / name).open("rb") as file:
+            contents[name] = file.read(_MAX_BYTES + 1)
         _check_size(f"{path / name}", len(contents[name]))
     return contents
 

@@ -186,7 +186,7 @@ def _build_csv(path: Path, directory: Path) -> None:
     if path.stat().st_size > _MAX_BYTES:
         raise DatasetError(f"{path}: more than {_MAX_BYTES:,} bytes; this is no FER2013, fetch it again")
     rows = _Rows()
-    with path.open("rb") as file:
+    with text_files.readable(path), path.open("rb") as file:
         total = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
     with progress(f"reading {path}", total) as bar:
         for position, (where, row) in enumerate(text_files.rows(path, _COLUMNS, of="FER2013's CSV")):

@@ -40,11 +40,8 @@ def read(path: Path, at_most: int = -1) -> bytes:
     size = text_files.check_regular(path)
     if at_most < 0 and size > MAX_FILE_BYTES:
         raise DatasetError(f"{path}: {size:,} bytes, more than the {MAX_FILE_BYTES:,} allowed; resize the picture")
-    try:
-        with path.open("rb") as file:
-            return file.read(at_most)
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror}); restore the file or its permissions") from error
+    with text_files.readable(path), path.open("rb") as file:
+        return file.read(at_most)
 
 
 def decode(data: bytes, where: str, expected: tuple[int, int, int] | None = None) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from fer_gym import files
@@ -22,12 +23,20 @@ def check_regular(path: Path) -> int:
     Raises:
         DatasetError: if it is none, or is not there.
     """
+    with readable(path):
+        try:
+            return files.size_of(path)
+        except ValueError as error:
+            raise DatasetError(f"{path}: {error}; put the file there, or remove it") from error
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raise a `DatasetError` that names the path in place of an `OSError` of the block."""
     try:
-        return files.size_of(path)
+        yield
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror}); restore the file or its permissions") from error
-    except ValueError as error:
-        raise DatasetError(f"{path}: {error}; put the file there, or remove it") from error
 
 
 def lines(path: Path, *, errors: str) -> Iterator[str]:
@@ -38,10 +47,10 @@ def lines(path: Path, *, errors: str) -> Iterator[str]:
         errors: what becomes of bytes that are not UTF-8, as `open` takes it.
 
     Raises:
-        DatasetError: if it is no regular file, or a line is longer than `LONGEST_LINE`.
+        DatasetError: if it is no regular file, cannot be read, or a line is longer than `LONGEST_LINE`.
     """
     check_regular(path)
-    with path.open(newline="", encoding="utf-8-sig", errors=errors) as text:
+    with readable(path), path.open(newline="", encoding="utf-8-sig", errors=errors) as text:
         number = 0
         while line := text.readline(LONGEST_LINE):
             number += 1

@@ -38,6 +38,9 @@ class Augmentation:
         check_flag("augment: flip", self.flip)
         check_count("augment: shift", self.shift, least=0)
         check_choice("augment: border", self.border, BORDERS)
+        # NumPy's are allowed, but no JSON values.
+        object.__setattr__(self, "flip", bool(self.flip))
+        object.__setattr__(self, "shift", int(self.shift))
 
     @classmethod
     def of(cls, given: Mapping[str, Any] | None) -> Augmentation:

@@ -76,6 +76,21 @@ def test_lines_and_their_limit(tmp_path: Path) -> None:
         list(text_files.lines(path, errors="replace"))
 
 
+def test_what_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("x\n")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # root may read everything
+    for read in (images.read, lambda path: list(text_files.lines(path, errors="strict"))):
+        with pytest.raises(
+            DatasetError, match=r"a\.csv: cannot be read \(Permission denied\); restore the file or its"
+        ):
+            read(path)
+
+
 def test_a_table_in_any_order_of_its_columns(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("\ufeff y ,x\r\n1,2\r\n\r\n'3',\"a\nb\"\r\n")

@@ -1,5 +1,8 @@
 """Flips and shifts against what NumPy makes of the same draws."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -79,3 +82,8 @@ def test_a_shift_longer_than_the_image():
     Augmentation(shift=SIDE - 1).check_fits(SIDE)
     with pytest.raises(ValueError, match="images of 6x6 take at most 5"):
         Augmentation(shift=SIDE).check_fits(SIDE)
+
+
+def test_numpys_numbers_are_the_same_settings():
+    ours, theirs = Augmentation(np.True_, np.int64(4)), Augmentation(True, 4)
+    assert json.dumps(dataclasses.asdict(ours)) == json.dumps(dataclasses.asdict(theirs))

@@ -35,22 +35,11 @@ class CreditAlgorithm(OnPolicyFrozenWalks):
         args: of the algorithm.
         critic: subtract the critic's value from the credits. It pays where every image has the same credit, as with
             `reward="f1_change"`.
-        pretrain_episodes: frozen walks before the first episode, see `FrozenWalks`.
-        refresh_episodes: frozen walks after each episode.
-        kwargs: of the algorithm.
+        kwargs: of the algorithm, and `pretrain_episodes` and `refresh_episodes`, see `FrozenWalks`.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        critic: bool = False,
-        pretrain_episodes: int = 10,
-        refresh_episodes: int = 1,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, critic: bool = False, **kwargs: Any) -> None:
         self.critic = critic
-        self.pretrain_episodes = pretrain_episodes
-        self.refresh_episodes = refresh_episodes
         super().__init__(*args, **kwargs)
 
     def _update(self) -> None:

@@ -8,10 +8,11 @@ import numpy as np
 from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.type_aliases import RolloutReturn
+from stable_baselines3.common.type_aliases import RolloutReturn, TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import VecEnv
 
 from fer_gym.errors import UsageError
+from fer_gym_agents.base import episode_length
 from fer_gym_agents.sb3.credit import begin_whole_walk
 from fer_gym_agents.sb3.frozen_walks import FrozenWalks
 
@@ -25,32 +26,37 @@ class CreditDQN(FrozenWalks, DQN):
 
     Args:
         args: of `stable_baselines3.DQN`.
-        pretrain_episodes: frozen walks before the first episode, see `FrozenWalks`.
-        refresh_episodes: frozen walks after each episode.
-        kwargs: of `stable_baselines3.DQN`.
+        kwargs: likewise, and `pretrain_episodes` and `refresh_episodes`, see `FrozenWalks`.
 
     Raises:
-        ValueError: if credits are discounted; when an episode ends, if the replay buffer is shorter.
+        ValueError: if credits are discounted; when training starts, unless a rollout is a walk; when an episode ends,
+            if the replay buffer is shorter.
     """
 
     replay_buffer: ReplayBuffer
-
-    def __init__(self, *args: Any, pretrain_episodes: int = 10, refresh_episodes: int = 1, **kwargs: Any) -> None:
-        self.pretrain_episodes = pretrain_episodes
-        self.refresh_episodes = refresh_episodes
-        super().__init__(*args, **kwargs)
 
     def _setup_model(self) -> None:
         if self.gamma:
             raise UsageError(f"gamma: {self.gamma} is not allowed; use 0.0, credits are not discounted")
         super()._setup_model()
 
+    @property
+    def _rollout(self) -> tuple[str, int]:
+        assert isinstance(self.train_freq, TrainFreq)
+        steps, unit = self.train_freq
+        if unit is TrainFrequencyUnit.EPISODE and self.env is not None:
+            steps *= episode_length(self.env, "num_images") or 1
+        return "train_freq", steps
+
     def _walk(self, callback: BaseCallback) -> None:
         assert self.env is not None
+        assert isinstance(self.train_freq, TrainFreq)
         self.collect_rollouts(self.env, callback, self.train_freq, self.replay_buffer)
 
     def _update(self) -> None:
-        DQN.train(self, self.gradient_steps, self.batch_size)
+        # As Stable-Baselines3: -1 stands for as many as steps were taken.
+        steps = self.gradient_steps if self.gradient_steps >= 0 else self._rollout[1] * self.n_envs
+        DQN.train(self, steps, self.batch_size)
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, *args: Any, **kwargs: Any) -> RolloutReturn:
         """Roll out whole walks: one that a callback stopped has no credits, and what is stored of it is forgotten."""

@@ -14,6 +14,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, nn
 
+from fer_gym.errors import UsageError
+
 LAYER_NORM_EPS = 1e-5
 
 
@@ -97,6 +99,9 @@ class BoxPolicy(ActorCriticPolicy):
     `RescaleAction(-1, 1)`: PPO's probability ratios are the same, log-probabilities and entropy differ by a constant.
     But the actions that are stored, sent to the environment and predicted are all in its own units, so no wrapper is
     needed. Actions outside the Box are clipped to it, as Stable-Baselines3 does. Other action spaces are left alone.
+
+    Raises:
+        ValueError: if `use_sde` is set.
     """
 
     middle: Tensor
@@ -104,6 +109,8 @@ class BoxPolicy(ActorCriticPolicy):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.use_sde:
+            raise UsageError("use_sde: True is not allowed; the policy scales its own Gaussian to the actions' box")
         if isinstance(self.action_space, spaces.Box):
             low, high = (
                 torch.as_tensor(bound, dtype=torch.float32).flatten()

@@ -105,8 +105,6 @@ def _with_defaults(
     """The keywords of PPO: `settings`, and the defaults of this module for what they leave open."""
     if isinstance(env.action_space, spaces.Box):
         bounded_box(env, "PPO")
-    if settings.get("use_sde"):
-        raise UsageError("use_sde: True is not allowed; the policy scales a Gaussian of its own to the actions' box")
     n_steps = settings.get("n_steps")
     if n_steps is None:
         chunks = episode_length(env, "chunks")

@@ -213,8 +213,6 @@ class Reinforce(OnPolicyFrozenWalks):
     ) -> None:
         check_choice("credit", credit, ("sample", "episode"))
         check_choice("gradient", gradient, ("natural", "vanilla"))
-        for name, episodes in (("pretrain_episodes", pretrain_episodes), ("refresh_episodes", refresh_episodes)):
-            check_count(name, episodes, least=0)
         check_count("n_epochs", n_epochs, least=1)
         if batch_size is not None:
             check_count("batch_size", batch_size, least=1)
@@ -223,16 +221,16 @@ class Reinforce(OnPolicyFrozenWalks):
             check_retains(env.action_space, "Reinforce")  # Stable-Baselines3 would raise an AssertionError
         self.credit = credit
         self.gradient = gradient
-        self.pretrain_episodes = pretrain_episodes
         self._n_steps_given = n_steps
         self.n_epochs = n_epochs
         self.batch_size = batch_size
         discount = 0.0 if credit == "sample" else 1.0
-        self.refresh_episodes = refresh_episodes
         super().__init__(
-            policy,  # type: ignore[arg-type]
+            policy,
             env,
             learning_rate,
+            pretrain_episodes=pretrain_episodes,
+            refresh_episodes=refresh_episodes,
             n_steps=n_steps or 0,
             gamma=discount,
             gae_lambda=discount,

@@ -66,6 +66,22 @@ def test_the_advantage_is_the_credit_unless_a_critic_is_asked_for(name: str, set
     assert not np.allclose(values, 0)
 
 
+@pytest.mark.parametrize("n_steps", [12, 48])
+def test_a_rollout_that_is_no_walk_is_refused(n_steps: int) -> None:
+    agent: Any = agents.make("a2c", tiny_walks.walk(), 0, {"n_steps": n_steps})
+    with pytest.raises(
+        ValueError, match=rf"^n_steps: a rollout of {n_steps} steps is not allowed; use 24, a whole walk$"
+    ):
+        agent.learn(48)
+
+
+@pytest.mark.parametrize("name", ["reinforce", "ppo", "a2c", "recurrent_ppo", "dqn"])
+@pytest.mark.parametrize("keyword", ["pretrain_episodes", "refresh_episodes"])
+def test_a_number_of_frozen_walks_that_is_none(name: str, keyword: str) -> None:
+    with pytest.raises(UsageError, match=rf"^{keyword}: -1 is not allowed; use a whole number of at least 0$"):
+        agents.make(name, tiny_walks.walk(), 0, {keyword: -1})
+
+
 def test_a_function_is_a_callback() -> None:
     steps: list[int] = []
     agent: Any = agents.make("a2c", tiny_walks.walk(credit="signed"), 0, {})

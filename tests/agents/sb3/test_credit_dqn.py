@@ -9,6 +9,7 @@ import pytest
 import tiny_data
 import tiny_walks
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
 from toy_walk import BAD, GOOD, ToyWalk
 
 from fer_gym_agents import GymnasiumVecEnv, dqn
@@ -72,6 +73,23 @@ def test_frozen_walks_are_learnt_from_and_not_counted() -> None:
     assert len(updates) == (3 + 10 + 3) * 10  # of a walk of half a batch
 
 
+def test_frozen_walks_move_no_schedule_and_no_log(tmp_path: Path) -> None:
+    rates = []
+    agent = dqn(ToyWalk(num_images=32), seed=0, learning_rate=lambda left: rates.append(left) or 1e-3)
+    agent.set_logger(configure(str(tmp_path), ["csv"]))
+    agent.learn(8 * 32)
+    assert list(dict.fromkeys(rates)) == [1 - walk / 8 for walk in range(9)]
+    assert len((tmp_path / "progress.csv").read_text().splitlines()) == 1 + 2  # every fourth episode
+    assert agent._episode_num == 8
+
+
+@pytest.mark.parametrize("train_freq", [(32, "step"), (1, "episode")])
+def test_as_many_gradient_steps_as_a_walk_has(train_freq: tuple[int, str]) -> None:
+    agent = dqn(ToyWalk(num_images=32), seed=0, train_freq=train_freq, gradient_steps=-1)
+    agent.learn(2 * 32)
+    assert agent._n_updates == (10 + 2 * 2) * 32
+
+
 def test_it_learns_and_is_read_back(tmp_path: Path) -> None:
     agent = dqn(ToyWalk(num_images=64), seed=0)
     agent.learn(64 * 10)
@@ -100,6 +118,15 @@ def test_what_it_cannot_learn_from_is_refused() -> None:
     agent = dqn(ToyWalk(num_images=16), buffer_size=10)
     with pytest.raises(ValueError, match=r"^buffer_size: an episode has 16 steps, and 10 are stored"):
         agent.learn(16)
+
+
+@pytest.mark.parametrize("train_freq", [4, (64, "step"), (2, "episode")])
+def test_a_rollout_that_is_no_walk_is_refused(train_freq: Any) -> None:
+    agent = dqn(ToyWalk(num_images=32), train_freq=train_freq)
+    with pytest.raises(
+        ValueError, match=r"^train_freq: a rollout of (4|64) steps is not allowed; use 32, a whole walk$"
+    ):
+        agent.learn(64)
 
 
 def test_policy_kwargs_are_added_to_those_of_the_agent() -> None:

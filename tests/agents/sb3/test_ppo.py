@@ -18,7 +18,7 @@ from toy_box import ToyBox
 from toy_walk import ToyWalk
 
 from fer_gym import agents
-from fer_gym_agents import BoxPolicy, RandomPerChunk, Symlog, ppo, recurrent_ppo
+from fer_gym_agents import BoxPolicy, RandomPerChunk, Symlog, a2c, ppo, recurrent_ppo
 
 BOTH = pytest.mark.parametrize(("make", "algorithm"), [(ppo, PPO), (recurrent_ppo, RecurrentPPO)])
 
@@ -121,12 +121,16 @@ class Unbounded(ToyBox):
     action_space = Box(-np.inf, np.inf, (2,))
 
 
+@pytest.mark.parametrize("make", [ppo, recurrent_ppo, a2c])
+def test_gsde_is_refused(make: Any) -> None:
+    with pytest.raises(ValueError, match=r"^use_sde: "):
+        make(ToyBox(), use_sde=True)
+
+
 @pytest.mark.parametrize("make", [ppo, recurrent_ppo])
 def test_wrong_settings_are_named(make: Any) -> None:
     with pytest.raises(ValueError, match=r"^env: its actions are"):
         make(Unbounded())
-    with pytest.raises(ValueError, match=r"^use_sde: "):
-        make(ToyBox(), use_sde=True)
     with pytest.raises(ValueError, match=r"^n_steps: "):
         make(gym.make("CartPole-v1"))  # neither chunks nor images
 
