@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fer_gym.checks import check_choice
 from fer_gym.envs.spec import Described
+from fer_gym.envs.window import Window
 from fer_gym.training import Trainer
 from fer_gym.training.metrics import scores
 
@@ -29,16 +30,6 @@ def keywords_of(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
         given: `locals()` at the start of its `__init__`.
     """
     return {name: given[name] for name in inspect.signature(kind).parameters}
-
-
-class Picture(Protocol):
-    """Shows the frames of an environment in a window."""
-
-    def show(self, frame: NDArray[np.uint8], fps: int) -> None:
-        """Show a frame, uint8 (H, W, 3), at no more than `fps` frames a second."""
-
-    def close(self) -> None:
-        """Close the window."""
 
 
 class NetworkEnv(Described, ABC):
@@ -124,7 +115,7 @@ class NetworkEnv(Described, ABC):
 class ScalarEnv(NetworkEnv, gym.Env[ObsType, ActType]):
     """Base class of the scalar environments: rendering. A subclass sets `render_mode`."""
 
-    _picture: Picture | None = None  # made by the first `_draw`
+    _picture: Window | None = None  # made by the first `_draw`
 
     def render(self) -> NDArray[np.uint8] | None:
         """Draw the state.

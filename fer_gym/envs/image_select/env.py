@@ -104,7 +104,6 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 30}  # noqa: RUF012 (Gymnasium's form)
     _picture: WalkPicture | None = None
     _walk: Walk | None
-    _walk_parts = Walk.PARTS
 
     def __init__(
         self,
@@ -151,7 +150,7 @@ class ImageSelectEnv(RunEnv, ScalarEnv[NDArray[np.float32], np.int64]):
         if seed is not None:
             self.run.give_up()
         super().reset(seed=seed)
-        self._walk = walk = self._new_walk(self.run.begin(self.np_random, afresh=seed is not None, frozen=frozen))
+        self._walk = walk = self._new_walk(self.run.begin(self.np_random, frozen=frozen))
         if self.render_mode == "human":
             self.render()
         return walk.observations[0], {}

@@ -16,7 +16,7 @@ _LEFT, _TOP = 280, 48
 _INK, _PAPER, _KEPT, _REMOVED = (24, 24, 27), (250, 250, 249), (22, 128, 61), (185, 28, 28)
 
 
-class WalkPicture:
+class WalkPicture(Window):
     """Draws a walk as 640x360 pixels.
 
     Args:
@@ -24,8 +24,8 @@ class WalkPicture:
     """
 
     def __init__(self, splits: Splits) -> None:
+        super().__init__("ImageSelect-v0", (_WIDTH, _HEIGHT))
         self._splits = splits
-        self._window = Window("ImageSelect-v0", (_WIDTH, _HEIGHT))
 
     def draw(self, order: NDArray[np.int64], retained: bytearray, position: int) -> NDArray[np.uint8]:
         """The frame at `position` of the walk: uint8, (360, 640, 3)."""
@@ -67,11 +67,3 @@ class WalkPicture:
         return (
             to_picture(self._splits.train.pixels[index]).resize((side, side), Image.Resampling.NEAREST).convert("RGB")
         )
-
-    def show(self, frame: NDArray[np.uint8], frames_per_second: int) -> None:
-        """Put a frame into the window."""
-        self._window.show(frame, frames_per_second)
-
-    def close(self) -> None:
-        """Close the window, if there is one."""
-        self._window.close()

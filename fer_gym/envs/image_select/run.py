@@ -142,16 +142,13 @@ class Run:
 
     # -- an episode ----------------------------------------------------------------------------------------------
 
-    def begin(self, rng: np.random.Generator, *, afresh: bool, frozen: bool) -> NDArray[np.int64]:
-        """Make the network ready and draw the order of the walk, int64, (N,).
+    def begin(self, rng: np.random.Generator, *, frozen: bool) -> NDArray[np.int64]:
+        """Make the network ready, new and pretrained where there is none, and draw the order of the walk, int64, (N,).
 
         Args:
             rng: the environment's generator.
-            afresh: whether to begin with new weights and pretrain them.
             frozen: whether the episode trains nothing.
         """
-        if afresh:
-            self.give_up()
         if self.trainer is None:
             self._begin_afresh(rng)
         elif not self.carry_over:

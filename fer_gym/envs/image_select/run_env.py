@@ -20,7 +20,6 @@ class RunEnv(NetworkEnv):
 
     run: Run
     np_random: np.random.Generator
-    _walk_parts: tuple[str, ...]
     _walk: Any  # a Walk or a ShardedWalk; None before the first reset, and after an interrupted reset or step
 
     @abstractmethod
@@ -29,7 +28,7 @@ class RunEnv(NetworkEnv):
 
     @abstractmethod
     def _check_walk(self, state: dict[str, Any]) -> None:
-        """Raise a `UsageError` unless a walk here would take the state; it has the parts `_walk_parts`."""
+        """Raise a `UsageError` unless a walk here would take the state; it has all parts."""
 
     def _begun_walk(self) -> Any:
         if self._walk is None:
@@ -60,8 +59,8 @@ class RunEnv(NetworkEnv):
                 The environment is then as it was.
         """
         states.check_header(state, self.made_for())
-        of_run = ("network", "pretrained", "frozen")
-        states.check_keys("", state, ("format", "made_for", *of_run, "generator", *self._walk_parts))
+        of_run, of_walk = ("network", "pretrained", "frozen"), ("order", "retained", "position", "sum")
+        states.check_keys("", state, ("format", "made_for", *of_run, "generator", *of_walk))
         self._check_walk(state)
         trainer = self.run.checked(state)
         states.check_numpy_generator("generator", state["generator"], self.np_random)

@@ -64,7 +64,6 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
     metadata = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012 (Gymnasium's form)
 
     _walk: ShardedWalk | None
-    _walk_parts = ShardedWalk.PARTS
 
     def __init__(
         self, num_envs: int = 1, autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP, **keywords: Any
@@ -117,7 +116,7 @@ class ImageSelectVectorEnv(RunEnv, VectorEnv[NDArray[np.float32], ArrayLike, NDA
         if seed is not None:
             self.run.give_up()
         super().reset(seed=seed)
-        self._walk = walk = self._new_walk(self.run.begin(self.np_random, afresh=seed is not None, frozen=frozen))
+        self._walk = walk = self._new_walk(self.run.begin(self.np_random, frozen=frozen))
         return walk.observations[0], {}
 
     def _new_walk(self, order: NDArray[np.int64]) -> ShardedWalk:

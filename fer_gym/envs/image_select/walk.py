@@ -37,8 +37,6 @@ class Walk:
         observations: a list of the N observations.
     """
 
-    PARTS = ("order", "retained", "position", "sum")
-
     def __init__(
         self, order: NDArray[np.int64], observations: NDArray[np.float32], features: NDArray[np.float64]
     ) -> None:
@@ -140,8 +138,6 @@ class ShardedWalk:
         valid: bool, (T, K): False where a walker idles.
         observations: as given.
     """
-
-    PARTS = ("order", "retained", "position", "sum")
 
     def __init__(
         self, order: NDArray[np.int64], observations: NDArray[np.float32], features: NDArray[np.float64]

@@ -30,7 +30,7 @@ Colour = tuple[int, int, int]
 Floats = NDArray[np.floating[Any]]
 
 
-class RunPicture:
+class RunPicture(Window):
     """Draws a run: 640 pixels wide, 480 high with up to four hyperparameters, 36 higher with each one more.
 
     Each hyperparameter has a lane of its own, from its lower to its upper bound. Chunk c lies between c - 1/2 and
@@ -66,7 +66,7 @@ class RunPicture:
         self._f1 = _Plot(_F1_TOP, _F1_BOTTOM, (0.0, 0.25, 0.5, 0.75, 1.0), chunks)
         self._lanes = [_Plot(top, top + lane - _GAP, pair, chunks) for top, pair in zip(tops, bounds, strict=True)]
         self._background = self._without_curves()
-        self._window = Window("RegTune-v0", self._background.size)
+        super().__init__("RegTune-v0", self._background.size)
 
     def _shortened(self, name: str) -> str:
         room = _WIDTH - _WORDS - _INSET
@@ -164,14 +164,6 @@ class RunPicture:
         """Write the last value, unless there is none or it is NaN."""
         if len(values) and not math.isnan(values[-1]):
             self._write(canvas, x, y, f"{values[-1]:.3g}")
-
-    def show(self, frame: NDArray[np.uint8], frames_per_second: int) -> None:
-        """Put a frame into the window."""
-        self._window.show(frame, frames_per_second)
-
-    def close(self) -> None:
-        """Close the window, if there is one."""
-        self._window.close()
 
 
 @dataclass(frozen=True)
