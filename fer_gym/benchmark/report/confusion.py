@@ -12,8 +12,8 @@ from fer_gym.benchmark.records import Record, TaskResults
 from fer_gym.benchmark.report.drawing import Picture, panel
 
 
-def pictures(task: TaskResults) -> Picture | None:
-    """A panel for each arm, all its seeds together; None if no record has a matrix."""
+def pictures(task: TaskResults) -> Picture:
+    """A panel for each arm, all its seeds together; none if no record has a matrix."""
     panels = []
     for arm, by_seed in task.arms.items():
         found = [each for record in by_seed.values() if (each := _of(record)) is not None]
