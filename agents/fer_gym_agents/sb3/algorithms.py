@@ -65,7 +65,7 @@ def dqn(env: gym.Env[Any, Any] | VecEnv, seed: int | None = None, **settings: An
     Args:
         env: ImageSelect-v0.
         seed: of the agent and of its environment's first reset.
-        settings: any keyword of `stable_baselines3.DQN`, in place of the defaults here.
+        settings: any keyword of `CreditDQN`, in place of the defaults here; `policy_kwargs` are added to them.
     """
     check_retains(env.action_space, "DQN")
     images = _needed_length(env, "DQN", "num_images")

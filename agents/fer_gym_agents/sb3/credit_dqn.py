@@ -30,7 +30,7 @@ class CreditDQN(FrozenWalks, DQN):
 
     Raises:
         ValueError: if credits are discounted; when training starts, unless a rollout is a walk; when an episode ends,
-            if the replay buffer is shorter.
+            if the replay buffer is shorter than the episode.
     """
 
     replay_buffer: ReplayBuffer
